@@ -1,0 +1,1 @@
+"""Questions asked of any artifact, whatever its format."""

@@ -1,0 +1,1 @@
+"""The worker process that owns TensorFlow, and the client that talks to it."""

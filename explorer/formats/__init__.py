@@ -1,0 +1,1 @@
+"""Read any artifact: one module per format, with neither Qt nor TensorFlow."""

@@ -1,0 +1,290 @@
+"""What any saved model looks like to the rest of the program, whatever its format."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+Shape = tuple[int | None, ...] | None
+"""Dimensions, ``None`` for an unknown one; ``None`` alone where the rank is unknown."""
+
+Selection = tuple[int | slice, ...]
+"""A NumPy basic index: one integer or slice per leading dimension."""
+
+
+class Tri(enum.Enum):
+    """An answer to "does the artifact hold this?"."""
+
+    YES = "yes"
+    NO = "no"
+    PARTLY = "partly"
+
+
+class Role(str, enum.Enum):
+    """What a stored tensor is for."""
+
+    WEIGHT = "weight"
+    OPTIMIZER = "optimizer"
+    METRIC = "metric"
+    CONSTANT = "constant"
+    OTHER = "other"
+
+
+class NodeType(enum.Enum):
+    """What a tree node is; decides its icon and which filter shows it."""
+
+    DIRECTORY = "directory"
+    FILE = "file"
+    GROUP = "group"
+    TENSOR = "tensor"
+    SIGNATURE = "signature"
+    FUNCTION = "function"
+    OBJECT = "object"
+    LAYER = "layer"
+    ATTRIBUTE = "attribute"
+
+
+class UnreadableArtifact(Exception):  # noqa: N818 - the name says what the person sees
+    """A path that no reader can open, with what was looked for and what was found.
+
+    ``reasons`` maps a reader's display name to why it refused.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        found: str = "",
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.found = found
+        self.reasons = dict(reasons or {})
+
+
+class TensorUnreadable(Exception):  # noqa: N818
+    """One tensor of a readable artifact whose bytes cannot be had; says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a tensor's bytes are: member or file inside the artifact, offset and length in bytes.
+
+    ``checksum`` is as stored, for display, such as ``crc32c 3f9b1c02``; empty where none is kept.
+    ``offset`` is ``None`` where the bytes are not contiguous (chunked or compressed).
+    """
+
+    file: str
+    offset: int | None
+    nbytes: int
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One stored array. ``nbytes`` counts the stored bytes; strings count their encoded length."""
+
+    path: str
+    dtype: str
+    shape: Shape
+    nbytes: int
+    role: Role = Role.WEIGHT
+    location: Location | None = None
+    reader: Callable[[Selection], np.ndarray] | None = field(default=None, repr=False, compare=False)
+
+    def read(self, selection: Selection = ()) -> np.ndarray:
+        """Read just the bytes of ``selection``.
+
+        The result has the shape NumPy gives for ``array[selection]``; strings come as an object
+        array of ``bytes``. Raises `TensorUnreadable` where the bytes are missing or damaged.
+        """
+        if self.reader is None:
+            raise TensorUnreadable(f"{self.path} is named in the file, but its values are not in it.")
+        return self.reader(selection)
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureTensor:
+    """One input or output of a signature; ``graph_tensor`` as in ``StatefulPartitionedCall:0``."""
+
+    name: str
+    dtype: str
+    shape: Shape
+    graph_tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A named entry point with its tensors; ``tag_set`` is of the meta graph it belongs to."""
+
+    key: str
+    method: str
+    tag_set: tuple[str, ...]
+    inputs: tuple[SignatureTensor, ...]
+    outputs: tuple[SignatureTensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionVariant:
+    """One concrete function: how it is called and what it returns, as display text.
+
+    ``arguments`` holds one text per positional argument and ``name=…`` per keyword argument,
+    for example ``inputs: float32 (?, 32)`` and ``training: bool = False``.
+    """
+
+    concrete_name: str
+    arguments: tuple[str, ...]
+    returns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFunction:
+    """A ``tf.function`` of the object graph, by its attribute name, with its concrete functions."""
+
+    name: str
+    variants: tuple[FunctionVariant, ...]
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the architecture. ``parameters`` is ``None`` where the weights are not here."""
+
+    name: str
+    class_name: str
+    output_shape: Shape = None
+    parameters: int | None = None
+    children: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Who wrote the artifact; empty text where the file does not say."""
+
+    tensorflow: str = ""
+    keras: str = ""
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the artifact holds."""
+
+    weights: Tri = Tri.NO
+    architecture: Tri = Tri.NO
+    optimizer: Tri = Tri.NO
+    compile: Tri = Tri.NO
+    signatures: Tri = Tri.NO
+
+
+class NodeSource(Protocol):
+    """The children of a node, made when asked for and in pages, so that huge groups stay cheap."""
+
+    def __len__(self) -> int: ...
+
+    def page(self, start: int, stop: int) -> list[Node]:
+        """Children ``start`` to ``stop`` (exclusive)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One row of the artifact's tree. It knows its own display text; a view only shows it.
+
+    ``size`` is in bytes or ``None`` where it has none. ``summary`` fills the shape column where
+    there is no tensor, for example ``1 in → 3 out``. ``attributes`` is called when the node is
+    selected and returns name and display text in file order. ``source`` says what children there
+    are; ``None`` for a leaf.
+    """
+
+    name: str
+    type: NodeType
+    kind: str = ""
+    size: int | None = None
+    summary: str = ""
+    tensor: Tensor | None = None
+    signature: Signature | None = None
+    attributes: Callable[[], Sequence[tuple[str, str]]] = field(
+        default=lambda: (), repr=False, compare=False
+    )
+    source: NodeSource | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def has_children(self) -> bool:
+        """Whether the node can be expanded, without making the children."""
+        return self.source is not None
+
+    def child_count(self) -> int:
+        """How many children there are."""
+        return 0 if self.source is None else len(self.source)
+
+    def children(self, start: int = 0, stop: int | None = None) -> list[Node]:
+        """The children from ``start`` to ``stop`` (exclusive; to the end without)."""
+        if self.source is None:
+            return []
+        return self.source.page(start, len(self.source) if stop is None else stop)
+
+
+class NodeList:
+    """A `NodeSource` over nodes, or over a function that makes them all when first asked."""
+
+    def __init__(self, nodes: Sequence[Node] | Callable[[], Sequence[Node]]) -> None:
+        self._make = nodes if callable(nodes) else None
+        self._nodes: Sequence[Node] | None = None if callable(nodes) else nodes
+
+    def _all(self) -> Sequence[Node]:
+        if self._nodes is None:
+            assert self._make is not None  # noqa: S101 - for the type checker
+            self._nodes = self._make()
+        return self._nodes
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def page(self, start: int, stop: int) -> list[Node]:
+        """Children ``start`` to ``stop`` (exclusive)."""
+        return list(self._all()[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An opened saved model.
+
+    ``format`` is the key of the ``show`` contract (``saved_model``, ``keras_hdf5``, …) and
+    ``format_name`` what people call it. ``size`` is in bytes on disk. ``tensors``, ``layers`` and
+    ``functions`` are called when needed, since listing them can take longer than opening.
+    ``notes`` are plain sentences about what is missing or damaged.
+    """
+
+    path: str
+    name: str
+    format: str
+    format_name: str
+    size: int
+    root: Node
+    producer: Producer = Producer()
+    contents: Contents = Contents()
+    signatures: tuple[Signature, ...] = ()
+    functions: Callable[[], Sequence[SavedFunction]] = field(
+        default=lambda: (), repr=False, compare=False
+    )
+    tensors: Callable[[], Sequence[Tensor]] = field(
+        default=lambda: (), repr=False, compare=False
+    )
+    layers: Callable[[], Sequence[Layer]] = field(default=lambda: (), repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+
+    def parameters(self) -> int:
+        """How many numbers the model's own weights hold, optimizer state not counted."""
+        return sum(
+            int(np.prod([d or 0 for d in t.shape or ()], dtype=np.int64))
+            for t in self.tensors()
+            if t.role is Role.WEIGHT
+        )

@@ -1,0 +1,1 @@
+"""The messages of the formats that are Protocol Buffers: just the fields that are read."""

@@ -1,0 +1,38 @@
+"""How numbers, sizes and shapes are written for people."""
+
+from __future__ import annotations
+
+from explorer.formats.artifact import Shape
+
+_UNITS = ("KB", "MB", "GB", "TB")
+
+
+def bytes_text(size: int) -> str:
+    """``1312`` becomes ``1.3 KB``; powers of 1024, one decimal below 100."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in _UNITS:
+        value /= 1024
+        if value < 1024 or unit == _UNITS[-1]:
+            break
+    return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def shape_text(shape: Shape) -> str:
+    """``(None, 32)`` becomes ``? × 32``; a scalar is ``scalar``, an unknown rank ``unknown``."""
+    if shape is None:
+        return "unknown"
+    return " × ".join("?" if d is None else str(d) for d in shape) or "scalar"
+
+
+def tuple_text(shape: Shape) -> str:
+    """``(None, 32)`` becomes ``(?, 32)``; an unknown rank ``unknown``."""
+    if shape is None:
+        return "unknown"
+    return "(" + ", ".join("?" if d is None else str(d) for d in shape) + ")"
+
+
+def count_text(count: int, singular: str, plural: str = "") -> str:
+    """``(1, "signature")`` becomes ``1 signature``, ``(12345, "variable")`` ``12,345 variables``."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -1,0 +1,1 @@
+"""Make demo models and save them by every method."""

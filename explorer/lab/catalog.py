@@ -1,0 +1,499 @@
+"""Which demo models, datasets, save methods and loaders there are. Data alone: no TensorFlow.
+
+The demo models and the methods 1 to 4 and the checkpoint are those of the study notes, with their
+layers, names, losses, optimizers, data shapes, batch sizes and epochs. What a method keeps and
+whether a model is accepted was measured with TensorFlow 2.21, Keras 3.15 and tf-keras 2.21.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+
+class Line(str, enum.Enum):
+    """A Keras line: Keras 3 (package ``keras``) or Keras 2 (package ``tf_keras``)."""
+
+    KERAS3 = "keras3"
+    KERAS2 = "keras2"
+
+    @property
+    def title(self) -> str:
+        """``Keras 3`` or ``Keras 2``."""
+        return "Keras 3" if self is Line.KERAS3 else "Keras 2"
+
+    @property
+    def module(self) -> str:
+        """The package to import."""
+        return "keras" if self is Line.KERAS3 else "tf_keras"
+
+
+class LayerSpec(msgspec.Struct, frozen=True):
+    """A dense layer of a demo model; ``linear`` is no activation."""
+
+    name: str
+    units: int
+    activation: str
+
+
+class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides how a demo model is built, fed and trained."""
+
+    demo: str
+    line: Line
+    ported: bool = False
+    build_first: bool = True
+    layers: tuple[LayerSpec, ...]
+    features: int
+    dataset: str
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    loss: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @property
+    def classes(self) -> int:
+        """How many numbers the last layer gives."""
+        return self.layers[-1].units
+
+    @property
+    def variant(self) -> Variant:
+        """Which column of the measured outcomes applies."""
+        if self.demo == "functional":
+            return Variant.FUNCTIONAL_3 if self.line is Line.KERAS3 else Variant.FUNCTIONAL_2
+        if self.line is Line.KERAS2:
+            return Variant.SUBCLASS_2
+        return Variant.PORTED_3 if self.ported else Variant.SUBCLASS_3
+
+
+class Variant(enum.Enum):
+    """A demo model on a Keras line: one column of the measured outcomes."""
+
+    FUNCTIONAL_2 = "functional, Keras 2"
+    FUNCTIONAL_3 = "functional, Keras 3"
+    SUBCLASS_2 = "subclass, Keras 2"
+    SUBCLASS_3 = "subclass as written, Keras 3"
+    PORTED_3 = "subclass ported, Keras 3"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo model: its defaults are those of the notes, on the notes' random data."""
+
+    key: str
+    title: str
+    subtitle: str
+    layers: tuple[LayerSpec, ...]
+    loss: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    features: int = 32
+    train_rows: int = 1000
+    validation_rows: int = 200
+    test_rows: int = 200
+
+    def settings(self, line: Line, *, ported: bool = False) -> DemoSettings:
+        """The notes' settings on a Keras line."""
+        return DemoSettings(
+            demo=self.key,
+            line=line,
+            ported=ported,
+            layers=self.layers,
+            features=self.features,
+            dataset="random",
+            train_rows=self.train_rows,
+            validation_rows=self.validation_rows,
+            test_rows=self.test_rows,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=42,
+        )
+
+
+DEMOS: Mapping[str, Demo] = {
+    demo.key: demo
+    for demo in (
+        Demo(
+            key="functional",
+            title="Functional",
+            subtitle="Experiment 1 · fit",
+            layers=(
+                LayerSpec("dense_1", 64, "relu"),
+                LayerSpec("dense_2", 64, "relu"),
+                LayerSpec("predictions", 10, "linear"),
+            ),
+            loss="SparseCategoricalCrossentropy",
+            optimizer="RMSprop",
+            learning_rate=1e-3,
+            batch_size=32,
+            epochs=5,
+        ),
+        Demo(
+            key="subclass",
+            title="Custom subclass",
+            subtitle="Experiment 2 · own training loop",
+            layers=(LayerSpec("dense_1", 32, "relu"), LayerSpec("dense_2", 10, "linear")),
+            loss="CategoricalCrossentropy",
+            optimizer="SGD",
+            learning_rate=1e-3,
+            batch_size=64,
+            epochs=3,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data to train on. ``rows`` limits train + validation + test together; ``None``: no limit.
+
+    ``features`` and ``classes`` are fixed where given. ``epochs`` and ``learning_rates`` (by demo
+    key) are proposed in place of the notes' where those would not show the model learn.
+    """
+
+    key: str
+    title: str
+    about: str
+    features: int | None = None
+    classes: int | None = None
+    rows: int | None = None
+    proposed: Mapping[str, tuple[int, float]] | None = None
+    """By demo key: epochs and learning rate."""
+
+
+DATASETS: Mapping[str, Dataset] = {
+    dataset.key: dataset
+    for dataset in (
+        Dataset("random", "Random numbers", "As in the notes: nothing can be learned from it."),
+        Dataset(
+            "digits",
+            "Handwritten digits, 8×8",
+            "1,797 images of scikit-learn's digits; values 0 to 1.",
+            features=64,
+            classes=10,
+            rows=1797,
+            proposed={"functional": (10, 1e-3), "subclass": (20, 0.1)},
+        ),
+    )
+}
+
+LOSSES = ("SparseCategoricalCrossentropy", "CategoricalCrossentropy", "MeanSquaredError")
+OPTIMIZERS = ("RMSprop", "SGD", "Adam", "AdamW", "Adagrad")
+ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "softmax")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A save the library refuses: its error, and why in plain words."""
+
+    error: str
+    message_start: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SaveMethod:
+    """A way to save a model.
+
+    ``call`` and ``load_call`` are shown; ``{name}`` stands for the target. ``keeps`` is what was
+    measured to be in the artifact; ``refused`` says which variants the library refuses, and
+    ``caution`` where a save succeeds and the artifact is not what one expects. ``notes_say`` is the
+    notes' own claim, translated. ``target`` is the notes' name for it, by demo key.
+    """
+
+    key: str
+    number: str
+    title: str
+    call: str
+    load_call: str
+    keeps: tuple[str, ...]
+    about: str
+    targets: Mapping[str, str]
+    is_folder: bool
+    loader: str
+    today: bool = False
+    notes_say: str = ""
+    refused: Mapping[Variant, Refused] | None = None
+    caution: Mapping[Variant, str] | None = None
+    keeps_by_variant: Mapping[Variant, tuple[str, ...]] | None = None
+
+    def kept(self, variant: Variant) -> tuple[str, ...]:
+        """What the artifact of this variant holds."""
+        return (self.keeps_by_variant or {}).get(variant, self.keeps)
+
+    def refusal(self, variant: Variant) -> Refused | None:
+        """Why the library refuses this variant, or ``None``."""
+        return (self.refused or {}).get(variant)
+
+
+_ENDING = Refused(
+    "ValueError",
+    "The filename must end in `.weights.h5`.",
+    "Keras 3 writes weights only to files that end in .weights.h5. "
+    "Use “Weights today”, or the Keras 2 line.",
+)
+_SAVE_FORMAT = Refused(
+    "ValueError",
+    "The `save_format` argument is deprecated in Keras 3.",
+    "Keras 3 chooses the format by the file's ending and no longer writes SavedModel folders with "
+    "save(). Use “Export” for a folder that serves, or .keras to go on working with the model.",
+)
+_NOT_FUNCTIONAL = Refused(
+    "NotImplementedError",
+    "Saving the model to HDF5 format requires the model to be a Functional model or a Sequential "
+    "model.",
+    "A whole-model HDF5 file describes the layers as data; a subclassed model has its structure "
+    "in Python code. Use method 4 to run it anywhere, or method 1 to keep its weights.",
+)
+_TRACED = (
+    "Saves, but goes wrong on loading without an error: with @tf.function on call, Keras 3 restores "
+    "the variables and the traced function still answers with others. Predict shows by how much."
+)
+
+SAVE_METHODS: Mapping[str, SaveMethod] = {
+    method.key: method
+    for method in (
+        SaveMethod(
+            key="weights_h5",
+            number="1",
+            title="Weights only",
+            call='model.save_weights("{name}")',
+            load_call='model.load_weights("{name}")',
+            keeps=("weights",),
+            about="One HDF5 file. Needs the model's code to load.",
+            notes_say="weights alone, no structure",
+            targets={"functional": "1_weight.h5", "subclass": "1_weight.h5"},
+            is_folder=False,
+            loader="load_weights",
+            refused=dict.fromkeys(
+                (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _ENDING
+            ),
+        ),
+        SaveMethod(
+            key="keras_saved_model",
+            number="2",
+            title="Keras SavedModel",
+            call='model.save("{name}", save_format="tf")',
+            load_call='new_model = {keras}.models.load_model("{name}")',
+            keeps=("weights", "architecture", "optimizer", "compile", "graph", "signatures"),
+            about="A folder: saved_model.pb, variables, assets.",
+            notes_say="whole model, no optimizer; not for custom models",
+            targets={"functional": "2_keras_model", "subclass": "2_selfdefined_model"},
+            is_folder=True,
+            loader="load_model",
+            refused=dict.fromkeys(
+                (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _SAVE_FORMAT
+            ),
+            keeps_by_variant={Variant.SUBCLASS_2: ("weights", "graph", "signatures")},
+        ),
+        SaveMethod(
+            key="whole_h5",
+            number="3",
+            title="Whole model, HDF5",
+            call='model.save("{name}")',
+            load_call='new_model = {keras}.models.load_model("{name}")',
+            keeps=("weights", "architecture", "optimizer", "compile"),
+            about="One HDF5 file with the layers as JSON. Not for subclassed models.",
+            notes_say="everything",
+            targets={"functional": "3_keras_model.h5", "subclass": "3_selfdefined_model.h5"},
+            is_folder=False,
+            loader="load_model",
+            refused={Variant.SUBCLASS_2: _NOT_FUNCTIONAL},
+            caution=dict.fromkeys(
+                (Variant.SUBCLASS_3, Variant.PORTED_3),
+                "Saves the weights, but the file cannot be loaded: it holds no layers to rebuild.",
+            ),
+        ),
+        SaveMethod(
+            key="saved_model",
+            number="4",
+            title="TensorFlow SavedModel",
+            call='tf.saved_model.save(model, "{name}")',
+            load_call='tf.saved_model.load("{name}").signatures["serving_default"]',
+            keeps=("weights", "optimizer", "graph", "signatures"),
+            about="A folder for serving: runs without the model's Python code.",
+            notes_say="whole model, no optimizer",
+            targets={"functional": "4_keras_model", "subclass": "4_selfdefined_model"},
+            is_folder=True,
+            loader="saved_model",
+        ),
+        SaveMethod(
+            key="checkpoint_weights",
+            number="5",
+            title="Checkpoint by save_weights",
+            call='model.save_weights("{name}/mannal_checkpoint")',
+            load_call='model.load_weights("{name}/mannal_checkpoint")',
+            keeps=("weights", "optimizer"),
+            about="Index and data files for resuming. Needs the model's code to load.",
+            notes_say="weights alone, as method 1",
+            targets={"functional": "checkpoints", "subclass": "checkpoints"},
+            is_folder=True,
+            loader="load_weights",
+            refused=dict.fromkeys(
+                (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _ENDING
+            ),
+        ),
+        SaveMethod(
+            key="weights_today",
+            number="1",
+            title="Weights today",
+            call='model.save_weights("{name}")',
+            load_call='model.load_weights("{name}")',
+            keeps=("weights",),
+            about="The same for Keras 3: the ending .weights.h5 is required.",
+            targets={"functional": "1_model.weights.h5", "subclass": "1_model.weights.h5"},
+            is_folder=False,
+            loader="load_weights",
+            today=True,
+            caution={Variant.SUBCLASS_3: _TRACED},
+        ),
+        SaveMethod(
+            key="export",
+            number="2",
+            title="Export",
+            call='model.export("{name}")',
+            load_call='tf.saved_model.load("{name}").signatures["serving_default"]',
+            keeps=("weights", "graph", "signatures"),
+            about="A SavedModel folder for serving, without the training parts.",
+            targets={"functional": "2_exported_model", "subclass": "2_exported_model"},
+            is_folder=True,
+            loader="saved_model",
+            today=True,
+        ),
+        SaveMethod(
+            key="keras_archive",
+            number="3",
+            title="Keras archive",
+            call='model.save("{name}")',
+            load_call='new_model = {keras}.models.load_model("{name}")',
+            keeps=("weights", "architecture", "optimizer", "compile"),
+            about="One zip file; the format Keras 3 recommends.",
+            targets={"functional": "3_model.keras", "subclass": "3_model.keras"},
+            is_folder=False,
+            loader="load_model",
+            today=True,
+            caution={Variant.SUBCLASS_3: _TRACED},
+        ),
+        SaveMethod(
+            key="checkpoint",
+            number="5",
+            title="Checkpoint today",
+            call='tf.train.Checkpoint(model=model).save("{name}/checkpoint")',
+            load_call='tf.train.Checkpoint(model=model).restore("{name}/checkpoint-1")',
+            keeps=("weights", "optimizer"),
+            about="Follows the objects, so it is right for every model. Needs the code to load.",
+            targets={"functional": "checkpoints_today", "subclass": "checkpoints_today"},
+            is_folder=True,
+            loader="restore_checkpoint",
+            today=True,
+        ),
+        SaveMethod(
+            key="tflite",
+            number="6",
+            title="TensorFlow Lite",
+            call="tf.lite.TFLiteConverter.from_keras_model(model).convert()",
+            load_call='tf.lite.Interpreter("{name}")',
+            keeps=("weights", "graph", "signatures"),
+            about="One file for phones and small devices; inference alone.",
+            targets={"functional": "6_model.tflite", "subclass": "6_model.tflite"},
+            is_folder=False,
+            loader="tflite",
+            today=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A way to load an artifact. ``needs_demo``: a model is built from its code first.
+
+    ``call`` has ``{keras}`` for the Keras package and ``{name}`` for the artifact.
+    """
+
+    key: str
+    call: str
+    about: str
+    line: Line | None = None
+    needs_demo: bool = False
+
+
+LOADERS: Mapping[str, Loader] = {
+    loader.key: loader
+    for loader in (
+        Loader(
+            "saved_model",
+            'tf.saved_model.load("{name}")',
+            "Runs the graphs in the folder by their signatures; needs no Python class.",
+        ),
+        Loader(
+            "keras3",
+            'keras.models.load_model("{name}")',
+            "Rebuilds the Keras 3 model.",
+            Line.KERAS3,
+        ),
+        Loader(
+            "keras3_no_compile",
+            'keras.models.load_model("{name}", compile=False)',
+            "Rebuilds the model without its optimizer and losses.",
+            Line.KERAS3,
+        ),
+        Loader(
+            "keras3_class",
+            'keras.models.load_model("{name}", custom_objects={{"MyModel": MyModel}})',
+            "Rebuilds the model with the notes' class given.",
+            Line.KERAS3,
+            needs_demo=True,
+        ),
+        Loader(
+            "keras2",
+            'tf_keras.models.load_model("{name}")',
+            "Rebuilds the Keras 2 model.",
+            Line.KERAS2,
+        ),
+        Loader(
+            "keras2_no_compile",
+            'tf_keras.models.load_model("{name}", compile=False)',
+            "Rebuilds the model without its optimizer and losses.",
+            Line.KERAS2,
+        ),
+        Loader(
+            "keras2_class",
+            'tf_keras.models.load_model("{name}", custom_objects={{"MyModel": MyModel}})',
+            "Rebuilds the model with the notes' class given.",
+            Line.KERAS2,
+            needs_demo=True,
+        ),
+        Loader(
+            "load_weights",
+            'model.load_weights("{name}")',
+            "Puts the weights into a freshly built demo model.",
+            needs_demo=True,
+        ),
+        Loader(
+            "restore_checkpoint",
+            'tf.train.Checkpoint(model=model).restore("{name}")',
+            "Puts the checkpoint into a freshly built demo model.",
+            needs_demo=True,
+        ),
+        Loader("tflite", 'tf.lite.Interpreter("{name}")', "Runs the file with TensorFlow Lite."),
+    )
+}
+
+
+def loader_for_save(method: SaveMethod, line: Line) -> str:
+    """The key of the loader that undoes ``method`` the way the notes do, on a Keras line."""
+    return line.value if method.loader == "load_model" else method.loader
