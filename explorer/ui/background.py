@@ -1,0 +1,82 @@
+"""Work off the GUI thread: a function runs in a pool, its result comes back as a call here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
+
+T = TypeVar("T")
+
+
+class _Courier(QObject):
+    """Carries a result to the GUI thread, where this object lives."""
+
+    _finished = Signal(object, object)
+
+    def __init__(
+        self, parent: QObject, deliver: Callable[[object, Exception | None], None]
+    ) -> None:
+        super().__init__(parent)
+        self._deliver = deliver
+        self._finished.connect(self._arrive, Qt.ConnectionType.QueuedConnection)
+
+    def send(self, result: object, error: Exception | None) -> None:
+        """Called on the pool's thread."""
+        self._finished.emit(result, error)
+
+    @Slot(object, object)
+    def _arrive(self, result: object, error: Exception | None) -> None:
+        self._deliver(result, error)
+        self.deleteLater()
+
+
+class _Work(QRunnable):
+    def __init__(self, work: Callable[[], object], courier: _Courier) -> None:
+        super().__init__()
+        self._work = work
+        self._courier = courier
+
+    def run(self) -> None:
+        result, error = None, None
+        try:
+            result = self._work()
+        except Exception as caught:  # handed to whoever asked for the work
+            error = caught
+        # RuntimeError: the window closed, and the courier with it, while this ran.
+        with contextlib.suppress(RuntimeError):
+            self._courier.send(result, error)
+
+
+class Background(QObject):
+    """Runs one kind of work for one owner; a new call makes the result of the last one void."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._latest = 0
+
+    def run(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Run ``work`` in the pool, then ``done`` or ``failed`` on the GUI thread."""
+        self._latest += 1
+        ticket = self._latest
+
+        def deliver(result: object, error: Exception | None) -> None:
+            if ticket != self._latest:
+                return
+            if error is None:
+                done(cast("T", result))
+            else:
+                failed(error)
+
+        QThreadPool.globalInstance().start(_Work(work, _Courier(self, deliver)))
+
+    def drop(self) -> None:
+        """Forget the work under way: its result will not be delivered."""
+        self._latest += 1

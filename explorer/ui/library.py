@@ -1,0 +1,265 @@
+"""The list beside the rail: models in memory, then open artifacts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    QUrl,
+    Signal,
+)
+from PySide6.QtGui import QDesktopServices, QFont, QGuiApplication, QKeyEvent, QPainter
+from PySide6.QtWidgets import (
+    QFrame,
+    QListView,
+    QMenu,
+    QPushButton,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.formats.text import bytes_text
+from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Session
+from explorer.ui.theme import color
+from explorer.ui.widgets import Index, describe
+
+_ENTRY = Qt.ItemDataRole.UserRole
+_HEADING_HEIGHT = 30
+_ENTRY_HEIGHT = 52
+
+
+class LibraryModel(QAbstractListModel):
+    """Headings and entries in one list; a heading is a pair of text and count."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._rows: list[Entry | tuple[str, int]] = []
+        session.changed.connect(self.refresh)
+
+    def refresh(self) -> None:
+        """Read the session again."""
+        self.beginResetModel()
+        self._rows = []
+        models, artifacts = self._session.models, self._session.artifacts
+        if models:
+            self._rows += [(self.tr("IN MEMORY"), len(models)), *models]
+        if artifacts:
+            self._rows += [(self.tr("ARTIFACTS"), len(artifacts)), *artifacts]
+        self.endResetModel()
+
+    def row_of(self, entry: Entry | None) -> int:
+        """Where an entry stands, or -1."""
+        return next((i for i, row in enumerate(self._rows) if row is entry), -1)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._rows)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        row = self._rows[index.row()]
+        if role == _ENTRY:
+            return row
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row[0] if isinstance(row, tuple) else title_of(row)
+        if role == Qt.ItemDataRole.ToolTipRole and not isinstance(row, tuple):
+            return row.path if isinstance(row, ArtifactEntry) else title_of(row)
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if index.isValid() and isinstance(self._rows[index.row()], tuple):
+            return Qt.ItemFlag.NoItemFlags
+        return super().flags(index)
+
+
+def title_of(entry: Entry) -> str:
+    """What an entry is called."""
+    return entry.artifact.name if isinstance(entry, ArtifactEntry) else entry.title
+
+
+class _Delegate(QStyledItemDelegate):
+    """Paints headings, and entries on two lines with a badge."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        heading = isinstance(index.data(_ENTRY), tuple)
+        return QSize(100, _HEADING_HEIGHT if heading else _ENTRY_HEIGHT)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        row = index.data(_ENTRY)
+        rect: QRect = option.rect  # type: ignore[attr-defined]
+        if isinstance(row, tuple):
+            self._paint_heading(painter, rect, *row)
+        else:
+            state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+            self._paint_entry(painter, rect, row, state)
+        painter.restore()
+
+    def _paint_heading(self, painter: QPainter, rect: QRect, text: str, count: int) -> None:
+        painter.setFont(_font(11, QFont.Weight.DemiBold))
+        painter.setPen(color("muted"))
+        inner = rect.adjusted(16, 8, -16, 0)
+        painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.drawText(
+            inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(count)
+        )
+
+    def _paint_entry(
+        self, painter: QPainter, rect: QRect, entry: Entry, state: QStyle.StateFlag
+    ) -> None:
+        box = rect.adjusted(8, 1, -8, -1)
+        painter.setPen(Qt.PenStyle.NoPen)
+        if state & QStyle.StateFlag.State_Selected:
+            painter.setBrush(color("accent_soft"))
+            painter.drawRoundedRect(box, 7, 7)
+        elif state & QStyle.StateFlag.State_MouseOver:
+            painter.setBrush(color("row"))
+            painter.drawRoundedRect(box, 7, 7)
+        inner = box.adjusted(9, 7, -9, -7)
+        painter.setFont(_font(13, QFont.Weight.Medium))
+        painter.setPen(color("text"))
+        title = painter.fontMetrics().elidedText(
+            title_of(entry), Qt.TextElideMode.ElideMiddle, inner.width()
+        )
+        painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, title)
+        self._paint_detail(painter, inner, entry)
+
+    def _paint_detail(self, painter: QPainter, inner: QRect, entry: Entry) -> None:
+        detail, badge, tone = self._detail(entry)
+        painter.setFont(_font(11, QFont.Weight.Medium))
+        width = painter.fontMetrics().horizontalAdvance(badge) + 14
+        painter.setFont(_font(11))
+        room = inner.width() - width - 6
+        text = painter.fontMetrics().elidedText(detail, Qt.TextElideMode.ElideRight, room)
+        painter.setPen(color("muted"))
+        line = QRect(inner.left(), inner.bottom() - 17, inner.width(), 18)
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        left = inner.left() + painter.fontMetrics().horizontalAdvance(text) + 6
+        pill = QRect(left, line.top(), width, 18)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(color(f"{tone}_soft"))
+        painter.drawRoundedRect(pill, 9, 9)
+        painter.setFont(_font(11, QFont.Weight.Medium))
+        painter.setPen(color(tone))
+        painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, badge)
+
+    def _detail(self, entry: Entry) -> tuple[str, str, str]:
+        if isinstance(entry, ModelEntry):
+            return entry.detail, self.tr("trained"), "ok"
+        text = f"{entry.artifact.format_name} · {bytes_text(entry.artifact.size)}"
+        if entry.made is not None:
+            return text, self.tr("made here"), "ok"
+        return text, self.tr("from elsewhere"), "warning"
+
+
+def _font(pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
+    font = QFont("Inter")
+    font.setPixelSize(pixels)
+    font.setWeight(weight)
+    return font
+
+
+class _List(QListView):
+    """A list whose Delete key asks for the current entry to be removed."""
+
+    remove_asked = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Delete:
+            self.remove_asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class Library(QFrame):
+    """The list with its place to drop files on. ``chosen`` carries the entry clicked."""
+
+    chosen = Signal(object)
+    open_asked = Signal(QPoint)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.setObjectName("library")
+        self.setFixedWidth(248)
+        self._session = session
+        self._model = LibraryModel(session)
+        self.view = _List()
+        self.view.setModel(self._model)
+        self.view.setItemDelegate(_Delegate(self.view))
+        self.view.setMouseTracking(True)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        describe(
+            self.view,
+            "library.list",
+            self.tr("Models in memory and open artifacts"),
+            self.tr("Models and artifacts. Del takes one off the list"),
+        )
+        self.view.clicked.connect(self._choose)
+        self.view.activated.connect(self._choose)
+        self.view.remove_asked.connect(self._remove)
+        self.view.customContextMenuRequested.connect(self._menu)
+        self._drop = QPushButton(self.tr("Drop a file or folder, or click to open"))
+        self._drop.setProperty("role", "drop")
+        describe(
+            self._drop, "library.open", self.tr("Open a file or folder"), self.tr("Open… (Ctrl+O)")
+        )
+        self._drop.clicked.connect(
+            lambda: self.open_asked.emit(self._drop.mapToGlobal(self._drop.rect().bottomLeft()))
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 6, 0, 10)
+        column.addWidget(self.view, 1)
+        holder = QWidget()
+        inner = QVBoxLayout(holder)
+        inner.setContentsMargins(10, 0, 10, 0)
+        inner.addWidget(self._drop)
+        column.addWidget(holder)
+        session.current_changed.connect(self._show_current)
+        session.changed.connect(lambda: self._show_current(session.current))
+
+    def _choose(self, index: QModelIndex) -> None:
+        entry = index.data(_ENTRY)
+        if not isinstance(entry, tuple):
+            self.chosen.emit(entry)
+
+    def _show_current(self, entry: Entry | None) -> None:
+        row = self._model.row_of(entry)
+        index = self._model.index(row, 0) if row >= 0 else QModelIndex()
+        self.view.setCurrentIndex(index)
+
+    def _remove(self) -> None:
+        entry = self.view.currentIndex().data(_ENTRY)
+        if entry is not None and not isinstance(entry, tuple):
+            self._session.remove(entry)
+
+    def _menu(self, where: QPoint) -> None:
+        entry = self.view.indexAt(where).data(_ENTRY)
+        if entry is None or isinstance(entry, tuple):
+            return
+        menu = QMenu(self)
+        if isinstance(entry, ArtifactEntry):
+            path = entry.path
+            menu.addAction(self.tr("Read again"), lambda: self._session.open(path))
+            menu.addAction(self.tr("Copy path"), lambda: QGuiApplication.clipboard().setText(path))
+            menu.addAction(
+                self.tr("Show in folder"),
+                lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(_folder_of(path))),
+            )
+        menu.addAction(self.tr("Take off the list"), lambda: self._session.remove(entry))
+        menu.popup(self.view.viewport().mapToGlobal(where))
+
+
+def _folder_of(path: str) -> str:
+    return path.rsplit("/", 1)[0] or "/"

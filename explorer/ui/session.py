@@ -1,0 +1,238 @@
+"""What the window is working on: models in memory, open artifacts, and where things are kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+
+from explorer.analysis.origin import Ledger, digest
+from explorer.engine.messages import ModelRef, Saved, Trained
+from explorer.formats.artifact import Artifact
+from explorer.formats.registry import open_artifact
+from explorer.lab.catalog import DEMOS, DemoSettings
+from explorer.ui.background import Background
+from explorer.ui.notices import Notice, notice_for
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders the program uses.
+
+    ``workspace`` receives what the Lab saves, ``data`` keeps the record of artifacts written
+    here, ``scratch`` is removed at the end.
+    """
+
+    workspace: Path
+    data: Path
+    scratch: Path
+
+
+@dataclass
+class ModelEntry:
+    """A trained model in memory."""
+
+    ref: ModelRef
+    trained: Trained
+
+    @property
+    def title(self) -> str:
+        """``functional · Keras 3``, with the form of a subclass where there are two."""
+        settings = self.ref.settings
+        form = " ported" if settings.ported else ""
+        return f"{DEMOS[settings.demo].key}{form} · {settings.line.title}"
+
+    @property
+    def detail(self) -> str:
+        """``5 epochs · loss 2.291``."""
+        loss = self.trained.metrics.get("loss")
+        epochs = self.ref.settings.epochs
+        text = f"{epochs} epoch" if epochs == 1 else f"{epochs} epochs"
+        return text if loss is None else f"{text} · loss {loss:.4g}"
+
+
+@dataclass
+class ArtifactEntry:
+    """An open artifact; ``made`` is this program's own record of writing it, if it did."""
+
+    path: str
+    artifact: Artifact
+    made: Mapping[str, str] | None = None
+    trusted: bool = False
+    seconds: float = 0.0
+    tensor_count: int = 0
+    parameters: int = 0
+
+    @property
+    def may_load(self) -> bool:
+        """Whether loading it needs no question."""
+        return self.trusted or self.made is not None
+
+    @property
+    def demo(self) -> DemoSettings | None:
+        """The demo model that it was saved from, where this program wrote it."""
+        if self.made is None or "settings" not in self.made:
+            return None
+        try:
+            return msgspec.json.decode(self.made["settings"], type=DemoSettings)
+        except msgspec.MsgspecError:
+            return None
+
+    @property
+    def method(self) -> str:
+        """The key of the save method, where this program wrote it."""
+        return (self.made or {}).get("method", "")
+
+
+Entry = ModelEntry | ArtifactEntry
+
+
+@dataclass
+class _Opened:
+    artifact: Artifact
+    made: Mapping[str, str] | None
+    seconds: float
+    tensor_count: int = field(default=0)
+    parameters: int = field(default=0)
+
+
+class Session(QObject):
+    """The models and artifacts, and which one is current."""
+
+    changed = Signal()
+    current_changed = Signal(object)
+    artifact_opened = Signal(object)
+    notice = Signal(object)
+    action_timed = Signal(str)
+
+    def __init__(self, places: Places, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.places = places
+        self.models: list[ModelEntry] = []
+        self.artifacts: list[ArtifactEntry] = []
+        self.current: Entry | None = None
+        self.opening = 0
+        self._ledger = Ledger(places.data / "written.json")
+
+    # Models
+
+    def add_model(self, trained: Trained) -> ModelEntry:
+        """Take a trained model in and make it current."""
+        entry = ModelEntry(trained.model, trained)
+        self.models.append(entry)
+        self.changed.emit()
+        self.select(entry)
+        return entry
+
+    # Artifacts
+
+    def open(self, path: str) -> None:
+        """Open a file or folder in the background; ends with `artifact_opened` or `notice`."""
+        self.opening += 1
+        background = Background(self)
+        background.run(
+            lambda: self._read(path),
+            lambda opened: self._opened(path, opened),
+            lambda error: self._not_opened(path, error),
+        )
+
+    def _read(self, path: str) -> _Opened:
+        start = time.perf_counter()
+        artifact = open_artifact(path)
+        seconds = time.perf_counter() - start
+        tensors = artifact.tensors()
+        made = self._origin(path)
+        return _Opened(artifact, made, seconds, len(tensors), artifact.parameters())
+
+    def _origin(self, path: str) -> Mapping[str, str] | None:
+        local = Path(path)
+        if "://" in path or not local.exists():
+            return None
+        try:
+            return self._ledger.find(digest(local))
+        except OSError:
+            return None
+
+    def _opened(self, path: str, opened: _Opened) -> None:
+        self.opening -= 1
+        entry = ArtifactEntry(
+            path,
+            opened.artifact,
+            opened.made,
+            seconds=opened.seconds,
+            tensor_count=opened.tensor_count,
+            parameters=opened.parameters,
+        )
+        self._replace(entry)
+        self.changed.emit()
+        self.select(entry)
+        self.artifact_opened.emit(entry)
+        self.action_timed.emit(
+            self.tr("{name}: {n} tensors · opened in {ms:.0f} ms").format(
+                name=opened.artifact.name, n=opened.tensor_count, ms=opened.seconds * 1000
+            )
+        )
+
+    def _replace(self, entry: ArtifactEntry) -> None:
+        """Put the entry in place of an older one of the same path, else at the end."""
+        for position, old in enumerate(self.artifacts):
+            if Path(old.path) == Path(entry.path):
+                old.artifact.close()
+                self.artifacts[position] = entry
+                return
+        self.artifacts.append(entry)
+
+    def _not_opened(self, path: str, error: Exception) -> None:
+        self.opening -= 1
+        name = Path(path).name or path
+        self.notice.emit(notice_for(self.tr("{name} was not opened").format(name=name), error))
+
+    def record_saved(self, saved: Saved, method: str, settings: DemoSettings) -> None:
+        """Remember that this program wrote the artifact."""
+        note = {
+            "method": method,
+            "settings": msgspec.json.encode(settings).decode(),
+            "path": saved.path,
+        }
+        try:
+            self._ledger.record(saved.digest, note)
+        except OSError as error:
+            self.notice.emit(
+                Notice(
+                    "warning",
+                    self.tr("The save was not recorded"),
+                    self.tr(
+                        "{error}. The artifact itself is complete; opening it will ask before "
+                        "loading, as for any file from elsewhere."
+                    ).format(error=error),
+                )
+            )
+
+    # Selection
+
+    def select(self, entry: Entry | None) -> None:
+        """Make an entry current."""
+        self.current = entry
+        self.current_changed.emit(entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry off the list; nothing on disk changes."""
+        if isinstance(entry, ModelEntry):
+            self.models.remove(entry)
+        else:
+            self.artifacts.remove(entry)
+            entry.artifact.close()
+        self.changed.emit()
+        if self.current is entry:
+            rest: list[Entry] = [*self.models, *self.artifacts]
+            self.select(rest[-1] if rest else None)
+
+    def latest_model(self) -> ModelEntry | None:
+        """The current model, else the one trained last."""
+        if isinstance(self.current, ModelEntry):
+            return self.current
+        return self.models[-1] if self.models else None

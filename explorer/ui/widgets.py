@@ -1,0 +1,354 @@
+"""Small building blocks that every page uses: cards, chips, segmented choices, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLayout,
+    QLayoutItem,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.ui.theme import ROW_HEIGHT, color, mono_font
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+def label(text: str = "", role: str = "", *, wrap: bool = False, name: str = "") -> QLabel:
+    """A label in a role of the style sheet (``title``, ``muted``, ``mono``, …)."""
+    widget = QLabel(text)
+    widget.setTextFormat(Qt.TextFormat.PlainText)  # names come from files
+    if role:
+        widget.setProperty("role", role)
+    if name:
+        widget.setObjectName(name)
+    widget.setWordWrap(wrap)
+    return widget
+
+
+def chip(text: str, tone: str = "neutral", name: str = "") -> QLabel:
+    """A small rounded badge; ``tone`` is neutral, accent, ok, warning, danger or code."""
+    widget = label(text, name=name)
+    widget.setProperty("tone", tone)
+    widget.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+    return widget
+
+
+def set_tone(widget: QLabel, text: str, tone: str) -> None:
+    """Change a chip's text and tone."""
+    widget.setText(text)
+    widget.setProperty("tone", tone)
+    restyle(widget)
+
+
+def restyle(widget: QWidget) -> None:
+    """Apply the style sheet again after a dynamic property changed."""
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def button(
+    text: str, name: str, *, role: str = "", tip: str = "", shortcut: str = ""
+) -> QPushButton:
+    """A push button with its object name, accessible name and tooltip with shortcut."""
+    widget = QPushButton(text)
+    widget.setObjectName(name)
+    widget.setAccessibleName(text)
+    if role:
+        widget.setProperty("role", role)
+    if shortcut:
+        widget.setShortcut(shortcut)
+    widget.setToolTip(f"{tip or text} ({shortcut})" if shortcut else tip or text)
+    return widget
+
+
+def describe(widget: QWidget, name: str, accessible: str, tip: str = "") -> None:
+    """Give a control its object name, accessible name and tooltip."""
+    widget.setObjectName(name)
+    widget.setAccessibleName(accessible)
+    widget.setToolTip(tip or accessible)
+
+
+class Card(QFrame):
+    """A bordered surface with an optional title row; add contents to `body`."""
+
+    def __init__(self, title: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(14, 12, 14, 14)
+        self.body.setSpacing(8)
+        self.title_row = QHBoxLayout()
+        self.title_row.setSpacing(8)
+        self.title = label(title, "cardTitle")
+        self.title_row.addWidget(self.title)
+        if title:
+            self.body.addLayout(self.title_row)
+
+
+class Segmented(QFrame):
+    """Exclusive choices side by side. ``chosen`` carries the key of the new choice."""
+
+    chosen = Signal(str)
+
+    def __init__(self, name: str, choices: Sequence[tuple[str, str]], tip: str = "") -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setProperty("role", "segments")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(1, 1, 1, 1)
+        row.setSpacing(0)
+        self._group = QButtonGroup(self)
+        self._buttons: dict[str, QToolButton] = {}
+        for key, text in choices:
+            self._add(key, text, tip)
+        self._buttons[choices[0][0]].setChecked(True)
+
+    def _add(self, key: str, text: str, tip: str) -> None:
+        choice = QToolButton()
+        choice.setText(text)
+        choice.setCheckable(True)
+        choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        describe(choice, f"{self.objectName()}.{key}", text, f"{tip}: {text}" if tip else text)
+        choice.clicked.connect(lambda: self.chosen.emit(key))
+        self._group.addButton(choice)
+        self._buttons[key] = choice
+        layout = self.layout()
+        if layout is not None:
+            layout.addWidget(choice)
+
+    def key(self) -> str:
+        """The key of the current choice."""
+        return next(key for key, choice in self._buttons.items() if choice.isChecked())
+
+    def choose(self, key: str) -> None:
+        """Make ``key`` the choice and tell it."""
+        self._buttons[key].setChecked(True)
+        self.chosen.emit(key)
+
+    def set_available(self, key: str, available: bool) -> None:
+        """Show or hide one choice; a hidden one is never the current one."""
+        self._buttons[key].setVisible(available)
+        if not available and self._buttons[key].isChecked():
+            self.choose(next(k for k, b in self._buttons.items() if not b.isHidden()))
+
+
+class FlowLayout(QLayout):
+    """Widgets in a row that wraps, for chips."""
+
+    def __init__(self, spacing: int = 4) -> None:
+        super().__init__()
+        self._items: list[QLayoutItem] = []
+        self.setSpacing(spacing)
+        self.setContentsMargins(0, 0, 0, 0)
+
+    def addItem(self, item: QLayoutItem) -> None:
+        self._items.append(item)
+
+    def count(self) -> int:
+        return len(self._items)
+
+    def itemAt(self, index: int) -> QLayoutItem | None:  # type: ignore[override]
+        return self._items[index] if 0 <= index < len(self._items) else None
+
+    def takeAt(self, index: int) -> QLayoutItem | None:  # type: ignore[override]
+        return self._items.pop(index) if 0 <= index < len(self._items) else None
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return self._place(0, 0, width, move=False)
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSize()
+
+    def minimumSize(self) -> QSize:
+        sizes = [item.sizeHint() for item in self._items]
+        return QSize(
+            max((s.width() for s in sizes), default=0), max((s.height() for s in sizes), default=0)
+        )
+
+    def setGeometry(self, rect: Any) -> None:
+        super().setGeometry(rect)
+        self._place(rect.x(), rect.y(), rect.width(), move=True)
+
+    def _place(self, left: int, top: int, width: int, *, move: bool) -> int:
+        x, y, row = left, top, 0
+        for item in self._items:
+            size = item.sizeHint()
+            if x > left and x + size.width() > left + width:
+                x, y, row = left, y + row + self.spacing(), 0
+            if move:
+                geometry = item.geometry()
+                geometry.setRect(x, y, size.width(), size.height())
+                item.setGeometry(geometry)
+            x += size.width() + self.spacing()
+            row = max(row, size.height())
+        return y + row - top
+
+
+def chips(texts: Iterable[str], tone: str) -> QWidget:
+    """A wrapping row of chips."""
+    holder = QWidget()
+    flow = FlowLayout()
+    holder.setLayout(flow)
+    for text in texts:
+        flow.addWidget(chip(text, tone))
+    policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    holder.setSizePolicy(policy)
+    return holder
+
+
+def clear_layout(layout: QLayout) -> None:
+    """Remove and delete everything in a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        if (widget := item.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()
+        elif (inner := item.layout()) is not None:
+            clear_layout(inner)
+
+
+def page_scroll(body: QWidget) -> QScrollArea:
+    """A scroll area in the page's background colour."""
+    area = QScrollArea()
+    area.setProperty("role", "page")
+    body.setProperty("role", "body")
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(body)
+    return area
+
+
+class RowsModel(QAbstractTableModel):
+    """A table of short texts; ``mono`` columns are numbers or code, right-aligned if in ``right``."""
+
+    def __init__(
+        self,
+        headers: Sequence[str],
+        *,
+        mono: Iterable[int] = (),
+        right: Iterable[int] = (),
+        muted: Iterable[int] = (),
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._headers = list(headers)
+        self._rows: list[Sequence[str]] = []
+        self._mono, self._right, self._muted = set(mono), set(right), set(muted)
+
+    def set_rows(self, rows: Iterable[Sequence[str]]) -> None:
+        """Replace all rows."""
+        self.beginResetModel()
+        self._rows = list(rows)
+        self.endResetModel()
+
+    def set_headers(self, headers: Sequence[str], right: Iterable[int]) -> None:
+        """Replace the columns; the rows go."""
+        self.beginResetModel()
+        self._headers, self._right, self._rows = list(headers), set(right), []
+        self._mono = set(self._right)
+        self.endResetModel()
+
+    def append(self, row: Sequence[str]) -> None:
+        """Add a row at the end."""
+        self.beginInsertRows(QModelIndex(), len(self._rows), len(self._rows))
+        self._rows.append(row)
+        self.endInsertRows()
+
+    def rows(self) -> list[Sequence[str]]:
+        """The rows as they are shown."""
+        return list(self._rows)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._headers)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        column = index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return self._rows[index.row()][column]
+        if role == Qt.ItemDataRole.FontRole and column in self._mono:
+            return mono_font()
+        if role == Qt.ItemDataRole.ForegroundRole and column in self._muted:
+            return color("muted")
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self._alignment(column)
+        return None
+
+    def _alignment(self, column: int) -> Qt.AlignmentFlag:
+        side = Qt.AlignmentFlag.AlignRight if column in self._right else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(self._headers):
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._headers[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self._alignment(section)
+        return None
+
+
+class Table(QTableView):
+    """A flat table over a `RowsModel`; with ``fit``, exactly as high as its rows."""
+
+    def __init__(
+        self, model: QAbstractTableModel, name: str, accessible: str, *, fit: bool = True
+    ) -> None:
+        super().__init__()
+        self.setModel(model)
+        describe(self, name, accessible)
+        self._fit = fit
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setHighlightSections(False)
+        if fit:
+            self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            model.rowsInserted.connect(self._refit)
+            model.modelReset.connect(self._refit)
+            self._refit()
+
+    def _refit(self) -> None:
+        rows = self.model().rowCount()
+        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * ROW_HEIGHT + 2)
