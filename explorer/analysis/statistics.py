@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,19 +97,17 @@ def _summarize_numbers(tensor: Tensor, shape: tuple[int, ...], count: int, bins:
     with np.errstate(over="ignore", invalid="ignore"):
         for chunk in _chunks(tensor, shape):
             totals.add(chunk)
-    figures = {"zeros": totals.zeros, "nans": totals.nans, "infs": totals.infs}
+    found = Statistics(count, zeros=totals.zeros, nans=totals.nans, infs=totals.infs)
     if not totals.finite:
-        return Statistics(count, **figures, reason="No value is finite.")
+        return replace(found, reason="No value is finite.")
     edges = _edges(float(totals.minimum), float(totals.maximum), bins)
-    histogram = _histogram(tensor, shape, edges)
-    return Statistics(
-        count,
-        totals.minimum,
-        totals.maximum,
-        totals.mean,
-        math.sqrt(totals.spread / totals.finite),
-        **figures,
-        histogram=histogram,
+    return replace(
+        found,
+        minimum=totals.minimum,
+        maximum=totals.maximum,
+        mean=totals.mean,
+        std=math.sqrt(totals.spread / totals.finite),
+        histogram=_histogram(tensor, shape, edges),
         edges=tuple(edges.tolist()),
     )
 
