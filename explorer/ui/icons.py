@@ -1,4 +1,4 @@
-"""Icons: drawings of ``resources/icons`` in a colour of the theme, and the tree's lettered squares."""
+"""Icons: drawings of ``resources/icons`` in a colour of the theme, and the tree's letters."""
 
 from __future__ import annotations
 

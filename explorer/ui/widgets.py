@@ -246,7 +246,7 @@ def page_scroll(body: QWidget) -> QScrollArea:
 
 
 class RowsModel(QAbstractTableModel):
-    """A table of short texts; ``mono`` columns are numbers or code, right-aligned if in ``right``."""
+    """A table of short texts; ``mono`` columns are numbers or code; ``right`` ones aligned."""
 
     def __init__(
         self,
