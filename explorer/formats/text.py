@@ -36,3 +36,15 @@ def tuple_text(shape: Shape) -> str:
 def count_text(count: int, singular: str, plural: str = "") -> str:
     """``(1, "signature")`` becomes ``1 signature``, ``(12345, "variable")`` ``12,345 variables``."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def duration_text(seconds: float) -> str:
+    """``0.0031`` becomes ``3.1 ms``, ``1.84`` ``1.8 s``, ``83`` ``1 min 23 s``."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

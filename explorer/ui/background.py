@@ -50,6 +50,26 @@ class _Work(QRunnable):
             self._courier.send(result, error)
 
 
+def run_in_pool(
+    owner: QObject,
+    work: Callable[[], T],
+    done: Callable[[T], None],
+    failed: Callable[[Exception], None],
+) -> None:
+    """Run ``work`` in the pool, then ``done`` or ``failed`` on the GUI thread.
+
+    Neither is called once ``owner`` is gone.
+    """
+
+    def deliver(result: object, error: Exception | None) -> None:
+        if error is None:
+            done(cast("T", result))
+        else:
+            failed(error)
+
+    QThreadPool.globalInstance().start(_Work(work, _Courier(owner, deliver)))
+
+
 class Background(QObject):
     """Runs one kind of work for one owner; a new call makes the result of the last one void."""
 
@@ -63,19 +83,19 @@ class Background(QObject):
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Run ``work`` in the pool, then ``done`` or ``failed`` on the GUI thread."""
+        """Run ``work`` in the pool, then ``done`` or ``failed`` if nothing newer was asked for."""
         self._latest += 1
         ticket = self._latest
 
-        def deliver(result: object, error: Exception | None) -> None:
-            if ticket != self._latest:
-                return
-            if error is None:
-                done(cast("T", result))
-            else:
-                failed(error)
+        def is_latest() -> bool:
+            return ticket == self._latest
 
-        QThreadPool.globalInstance().start(_Work(work, _Courier(self, deliver)))
+        run_in_pool(
+            self,
+            work,
+            lambda result: done(result) if is_latest() else None,
+            lambda error: failed(error) if is_latest() else None,
+        )
 
     def drop(self) -> None:
         """Forget the work under way: its result will not be delivered."""

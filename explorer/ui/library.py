@@ -35,6 +35,7 @@ from explorer.ui.widgets import Index, describe
 _ENTRY = Qt.ItemDataRole.UserRole
 _HEADING_HEIGHT = 30
 _ENTRY_HEIGHT = 52
+_WIDTH, _NARROW_WIDTH = 248, 196
 
 
 class LibraryModel(QAbstractListModel):
@@ -191,7 +192,7 @@ class Library(QFrame):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.setObjectName("library")
-        self.setFixedWidth(248)
+        self.set_narrow(False)
         self._session = session
         self._model = LibraryModel(session)
         self.view = _List()
@@ -228,6 +229,10 @@ class Library(QFrame):
         column.addWidget(holder)
         session.current_changed.connect(self._show_current)
         session.changed.connect(lambda: self._show_current(session.current))
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Leave more room to the page."""
+        self.setFixedWidth(_NARROW_WIDTH if narrow else _WIDTH)
 
     def _choose(self, index: QModelIndex) -> None:
         entry = index.data(_ENTRY)

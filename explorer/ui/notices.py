@@ -54,6 +54,7 @@ class NoticeBar(QFrame):
     """Shows the latest notice until it is closed. ``shown`` lets tests record every one."""
 
     shown = Signal(object)
+    visibility_changed = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,12 +94,14 @@ class NoticeBar(QFrame):
         self.setAccessibleName(notice.title)
         restyle(self)
         self.show()
+        self.visibility_changed.emit(True)
         self.shown.emit(notice)
 
     def clear(self) -> None:
         """Show nothing."""
         self.notice = None
         self.hide()
+        self.visibility_changed.emit(False)
 
     def _show_details(self) -> None:
         if self.notice is not None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from explorer.analysis.origin import Ledger, digest
+from explorer.analysis.origin import Ledger
 from explorer.engine.messages import ModelRef, Saved, Trained
 from explorer.formats.artifact import Artifact
 from explorer.formats.registry import open_artifact
-from explorer.lab.catalog import DEMOS, DemoSettings
-from explorer.ui.background import Background
+from explorer.lab.catalog import DEMOS, DemoSettings, Variant
+from explorer.ui.background import run_in_pool
 from explorer.ui.notices import Notice, notice_for
 
 
@@ -83,6 +83,11 @@ class ArtifactEntry:
             return None
 
     @property
+    def model_id(self) -> str:
+        """The id of the model that it was saved from, where this program wrote it."""
+        return (self.made or {}).get("model", "")
+
+    @property
     def method(self) -> str:
         """The key of the save method, where this program wrote it."""
         return (self.made or {}).get("method", "")
@@ -130,13 +135,18 @@ class Session(QObject):
 
     # Artifacts
 
-    def open(self, path: str) -> None:
-        """Open a file or folder in the background; ends with `artifact_opened` or `notice`."""
+    def open(self, path: str, *, select: bool = True) -> None:
+        """Open a file or folder in the background; ends with `artifact_opened` or `notice`.
+
+        With ``select`` it becomes the current entry.
+        """
+        if "://" not in path:
+            path = str(Path(path).expanduser().absolute())
         self.opening += 1
-        background = Background(self)
-        background.run(
+        run_in_pool(
+            self,
             lambda: self._read(path),
-            lambda opened: self._opened(path, opened),
+            lambda opened: self._opened(path, opened, select),
             lambda error: self._not_opened(path, error),
         )
 
@@ -153,11 +163,11 @@ class Session(QObject):
         if "://" in path or not local.exists():
             return None
         try:
-            return self._ledger.find(digest(local))
+            return self._ledger.recognise(local)
         except OSError:
             return None
 
-    def _opened(self, path: str, opened: _Opened) -> None:
+    def _opened(self, path: str, opened: _Opened, select: bool) -> None:
         self.opening -= 1
         entry = ArtifactEntry(
             path,
@@ -169,7 +179,8 @@ class Session(QObject):
         )
         self._replace(entry)
         self.changed.emit()
-        self.select(entry)
+        if select:
+            self.select(entry)
         self.artifact_opened.emit(entry)
         self.action_timed.emit(
             self.tr("{name}: {n} tensors · opened in {ms:.0f} ms").format(
@@ -191,11 +202,12 @@ class Session(QObject):
         name = Path(path).name or path
         self.notice.emit(notice_for(self.tr("{name} was not opened").format(name=name), error))
 
-    def record_saved(self, saved: Saved, method: str, settings: DemoSettings) -> None:
-        """Remember that this program wrote the artifact."""
+    def record_saved(self, saved: Saved, method: str, model: ModelRef) -> None:
+        """Remember that this program wrote the artifact, and from which model."""
         note = {
             "method": method,
-            "settings": msgspec.json.encode(settings).decode(),
+            "model": model.model_id,
+            "settings": msgspec.json.encode(model.settings).decode(),
             "path": saved.path,
         }
         try:
@@ -231,8 +243,21 @@ class Session(QObject):
             rest: list[Entry] = [*self.models, *self.artifacts]
             self.select(rest[-1] if rest else None)
 
-    def latest_model(self) -> ModelEntry | None:
-        """The current model, else the one trained last."""
-        if isinstance(self.current, ModelEntry):
+    def model_of(self, variant: Variant) -> ModelEntry | None:
+        """The current model if it is of this variant, else the one of it that was trained last."""
+        candidates = [m for m in self.models if m.ref.settings.variant is variant]
+        if isinstance(self.current, ModelEntry) and self.current in candidates:
             return self.current
-        return self.models[-1] if self.models else None
+        return candidates[-1] if candidates else None
+
+    # Places
+
+    def set_workspace(self, folder: Path) -> None:
+        """Let the Lab save to ``folder`` from now on."""
+        self.places = replace(self.places, workspace=folder)
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Let go of every open file."""
+        for entry in self.artifacts:
+            entry.artifact.close()

@@ -1,0 +1,184 @@
+"""The box at the top: open a path, jump to a model, an artifact or a tensor, run a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QSize, Qt
+from PySide6.QtGui import QFocusEvent, QKeySequence, QPainter, QShortcut
+from PySide6.QtWidgets import (
+    QCompleter,
+    QLineEdit,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from explorer.formats.artifact import Artifact
+from explorer.ui.background import Background
+from explorer.ui.library import title_of
+from explorer.ui.session import ArtifactEntry, Entry, Session
+from explorer.ui.theme import color
+from explorer.ui.widgets import Index, describe
+
+_MOST = 40
+_COMMAND = Qt.ItemDataRole.UserRole
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something to do: ``kind`` is action, open, entry or tensor; ``target`` says which."""
+
+    kind: str
+    target: str
+    title: str
+    detail: str = ""
+    entry: Entry | None = None
+
+
+class _Found(QAbstractListModel):
+    """The commands that fit what was typed."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._commands: Sequence[Command] = ()
+
+    def show(self, commands: Sequence[Command]) -> None:
+        self.beginResetModel()
+        self._commands = commands
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._commands)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        command = self._commands[index.row()]
+        if role == _COMMAND:
+            return command
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return command.title
+        return None
+
+
+class _Delegate(QStyledItemDelegate):
+    """Title left, detail right and muted."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(200, 30)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        command: Command = index.data(_COMMAND)
+        rect = option.rect  # type: ignore[attr-defined]
+        state = option.state  # type: ignore[attr-defined]
+        chosen = bool(state & QStyle.StateFlag.State_Selected)
+        painter.fillRect(rect, color("accent_soft" if chosen else "surface"))
+        inner = rect.adjusted(10, 0, -10, 0)
+        metrics = painter.fontMetrics()
+        detail_width = min(metrics.horizontalAdvance(command.detail), inner.width() // 2)
+        title = metrics.elidedText(
+            command.title, Qt.TextElideMode.ElideMiddle, inner.width() - detail_width - 12
+        )
+        detail = metrics.elidedText(command.detail, Qt.TextElideMode.ElideMiddle, detail_width)
+        painter.setPen(color("text"))
+        painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, title)
+        painter.setPen(color("muted"))
+        painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, detail)
+
+
+class CommandBox(QLineEdit):
+    """Ctrl+K, then type. ``run`` is called with what was chosen."""
+
+    def __init__(self, session: Session, run: Callable[[Command], None]) -> None:
+        super().__init__()
+        self._session, self._run = session, run
+        self._tensors: Sequence[str] = ()
+        self._tensors_of: Artifact | None = None
+        self._listing = Background(self)
+        self.setFixedWidth(380)
+        self.setPlaceholderText(self.tr("Open, find a tensor, run a command…   Ctrl+K"))
+        describe(
+            self, "searchbox", self.tr("Open, find a tensor, run a command"), self.tr("Ctrl+K")
+        )
+        self._found = _Found(self)
+        completer = QCompleter(self._found, self)
+        completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
+        completer.setMaxVisibleItems(12)
+        completer.popup().setItemDelegate(_Delegate(completer.popup()))
+        completer.popup().setObjectName("searchbox.found")
+        # By row, not by text: two commands can have the same title.
+        completer.activated[QModelIndex].connect(self._chosen)
+        self.setCompleter(completer)
+        self.textEdited.connect(self._search)
+        QShortcut(QKeySequence("Ctrl+K"), self, activated=self._start)
+
+    def _start(self) -> None:
+        self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.selectAll()
+        self._search(self.text())
+        self.completer().complete()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        entry = self._session.current
+        artifact = entry.artifact if isinstance(entry, ArtifactEntry) else None
+        if artifact is self._tensors_of:
+            return
+        self._tensors, self._tensors_of = (), artifact
+        if artifact is not None:
+            self._listing.run(
+                lambda: [tensor.path for tensor in artifact.tensors()],
+                self._take_tensors,
+                lambda _error: None,  # the page of the artifact shows it
+            )
+
+    def _take_tensors(self, paths: Sequence[str]) -> None:
+        self._tensors = paths
+
+    def _search(self, text: str) -> None:
+        words = text.casefold().split()
+        found: list[Command] = []
+        for command in self._commands(text.strip()):
+            if len(found) == _MOST:
+                break
+            if command.kind == "open" or all(w in command.title.casefold() for w in words):
+                found.append(command)
+        self._found.show(found)
+
+    def _chosen(self, index: QModelIndex) -> None:
+        command: Command = index.data(_COMMAND)
+        self._run(command)
+        self.clear()
+        window: QWidget = self.window()
+        window.setFocus()
+
+    # What there is
+
+    def _commands(self, text: str) -> Iterator[Command]:
+        path = Path(text).expanduser()
+        if text and ("://" in text or (path.is_absolute() and path.exists())):
+            yield Command("open", text, self.tr("Open {path}").format(path=text), self.tr("path"))
+        for entry in (*self._session.models, *self._session.artifacts):
+            kind = self.tr("artifact") if isinstance(entry, ArtifactEntry) else self.tr("model")
+            yield Command("entry", "", title_of(entry), kind, entry)
+        yield from self._actions()
+        current = self._session.current
+        for path_in_file in self._tensors:
+            yield Command("tensor", path_in_file, path_in_file, self.tr("tensor"), current)
+
+    def _actions(self) -> Iterator[Command]:
+        for target, title, keys in (
+            ("lab", self.tr("Go to Lab"), "Ctrl+1"),
+            ("browse", self.tr("Go to Browse"), "Ctrl+2"),
+            ("predict", self.tr("Go to Predict"), "Ctrl+3"),
+            ("train", self.tr("Train the demo model"), "Ctrl+T"),
+            ("open_file", self.tr("Open file…"), "Ctrl+O"),
+            ("open_folder", self.tr("Open folder…"), "Ctrl+Shift+O"),
+            ("workspace", self.tr("Choose the workspace folder…"), ""),
+            ("theme", self.tr("Light or dark"), "Ctrl+Shift+L"),
+        ):
+            yield Command("action", target, title, keys)

@@ -1,0 +1,1 @@
+"""The Lab page: train a demo model, save it by every method."""

@@ -1,0 +1,130 @@
+"""The live curves: loss or a metric, for training and validation, over the batches."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from explorer.ui.background import run_in_pool
+from explorer.ui.theme import color
+from explorer.ui.widgets import label
+
+_HEIGHT = 168
+_REDRAW_MS = 100
+
+
+class Curves(QWidget):
+    """A plot of two series. The plotting library is imported after the window is on screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("lab.curves")
+        self.setFixedHeight(_HEIGHT)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._empty = label(self.tr("The curves appear here while the model trains."), "muted")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._column.addWidget(self._empty)
+        self._plot: Any = None
+        self._series: dict[str, tuple[list[int], list[float]]] = {}
+        self._metric = "loss"
+        self._redraw = QTimer(self, singleShot=True, interval=_REDRAW_MS)
+        self._redraw.timeout.connect(self._draw)
+
+    def prepare(self) -> None:
+        """Import the plotting library off the GUI thread, then build the plot."""
+        run_in_pool(self, _import_pyqtgraph, self._build, self._not_available)
+
+    def _build(self, pyqtgraph: Any) -> None:
+        if self._plot is not None:
+            return
+        self._plot = pyqtgraph.PlotWidget(background=None)
+        self._plot.setObjectName("lab.plot")
+        self._plot.setAccessibleName(self.tr("Training curves"))
+        self._plot.setMenuEnabled(False)
+        self._plot.setMouseEnabled(x=False, y=False)
+        self._plot.hideButtons()
+        self._plot.getPlotItem().showGrid(x=False, y=True, alpha=0.15)
+        self._plot.getAxis("left").setWidth(44)
+        self._plot.getAxis("left").enableAutoSIPrefix(False)
+        self._plot.getAxis("bottom").enableAutoSIPrefix(False)
+        self._pyqtgraph = pyqtgraph
+        self._lines = {name: self._plot.plot() for name in ("train", "validation")}
+        self._column.addWidget(self._plot)
+        self._paint()
+        self._draw()
+
+    def _not_available(self, error: Exception) -> None:
+        self._empty.setText(self.tr("The curves cannot be drawn: {error}").format(error=error))
+
+    def _paint(self) -> None:
+        """Take the colours of the theme."""
+        for name, tone, style in (
+            ("train", "accent", Qt.PenStyle.SolidLine),
+            ("validation", "warning", Qt.PenStyle.DashLine),
+        ):
+            self._lines[name].setPen(self._pyqtgraph.mkPen(color(tone), width=1.6, style=style))
+        for side in ("left", "bottom"):
+            axis = self._plot.getAxis(side)
+            axis.setPen(color("border"))
+            axis.setTextPen(color("muted"))
+            axis.setStyle(tickFont=self.font(), tickLength=0)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._plot is not None:
+            self._paint()
+
+    # Values
+
+    def clear(self) -> None:
+        """Start over."""
+        self._series = {}
+        self._draw()
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Take the values of a batch or an epoch; they are drawn a moment later, together."""
+        for name, value in values.items():
+            steps, numbers = self._series.setdefault(name, ([], []))
+            steps.append(step)
+            numbers.append(value)
+        if not self._redraw.isActive():
+            self._redraw.start()
+
+    def metrics(self) -> list[str]:
+        """The metrics that have values, without the validation prefix."""
+        return [name for name in self._series if not name.startswith("val_")]
+
+    def points(self, series: str) -> int:
+        """How many values a series such as ``val_loss`` has."""
+        return len(self._series.get(series, ([], []))[0])
+
+    def show_metric(self, metric: str) -> None:
+        """Draw ``loss`` or another metric."""
+        self._metric = metric
+        self._draw()
+
+    def _draw(self) -> None:
+        has_values = bool(self._series)
+        if self._plot is None:
+            return
+        self._empty.setVisible(not has_values)
+        self._plot.setVisible(has_values)
+        for name, series in (("train", self._metric), ("validation", f"val_{self._metric}")):
+            steps, values = self._series.get(series, ([], []))
+            symbol = "o" if name == "validation" or len(steps) == 1 else None
+            self._lines[name].setData(
+                steps,
+                values,
+                symbol=symbol,
+                symbolSize=5,
+                symbolPen=None,
+                symbolBrush=color("warning" if name == "validation" else "accent"),
+            )
+
+
+def _import_pyqtgraph() -> Any:
+    return importlib.import_module("pyqtgraph")

@@ -1,0 +1,213 @@
+"""The Lab: train a demo model, save it by every method, see what each keeps."""
+
+from __future__ import annotations
+
+import math
+import uuid
+
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from explorer.engine.messages import Failed, ModelRef, Train, Trained
+from explorer.formats.text import duration_text
+from explorer.lab.catalog import DemoSettings
+from explorer.ui.engine_link import EngineLink, Task
+from explorer.ui.lab.layers_dialog import LayersDialog
+from explorer.ui.lab.save_panel import SavePanel
+from explorer.ui.lab.saver import Saver
+from explorer.ui.lab.settings_panel import SettingsPanel
+from explorer.ui.lab.training_panel import TrainingPanel
+from explorer.ui.notices import Notice, notice_for
+from explorer.ui.session import Entry, ModelEntry, Session
+from explorer.ui.widgets import button, label, page_scroll
+
+
+class LabPage(QWidget):
+    """Puts the three columns together and gives the engine its jobs."""
+
+    def __init__(self, session: Session, engine: EngineLink) -> None:
+        super().__init__()
+        self.setObjectName("page.lab")
+        self.setProperty("role", "page")
+        self._session, self._engine = session, engine
+        self._task: Task | None = None
+        self.settings = SettingsPanel()
+        self.training = TrainingPanel()
+        self.saving = SavePanel()
+        self.saver = Saver(session, engine, self)
+        self._build()
+        self._connect()
+        self._settings_changed()
+
+    # Layout
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._header())
+        row = QHBoxLayout()
+        row.setContentsMargins(18, 14, 18, 14)
+        row.setSpacing(14)
+        self._left = page_scroll(self.settings)
+        self._middle = page_scroll(self.training)
+        row.addWidget(self._left)
+        row.addWidget(self._middle, 1)
+        row.addWidget(self.saving)
+        column.addLayout(row, 1)
+
+    def _header(self) -> QFrame:
+        header = QFrame()
+        header.setProperty("role", "header")
+        header.setFixedHeight(57)
+        row = QHBoxLayout(header)
+        row.setContentsMargins(18, 0, 18, 0)
+        row.setSpacing(8)
+        row.addWidget(label(self.tr("Lab"), "title"))
+        self._subtitle = label(
+            self.tr("Train a demo model, save it every way, see what each way keeps"), "muted"
+        )
+        row.addWidget(self._subtitle)
+        row.addStretch(1)
+        self._reset = button(
+            self.tr("Reset"), "lab.reset", tip=self.tr("Back to the values of the notes")
+        )
+        self._reset.clicked.connect(self.settings.reset)
+        self._cancel = button(
+            self.tr("Cancel"), "lab.cancel", tip=self.tr("Stop what is running"), shortcut="Esc"
+        )
+        self._cancel.clicked.connect(self.cancel)
+        self._cancel.hide()
+        self._train = button(self.tr("Train"), "lab.train", role="primary", shortcut="Ctrl+T")
+        self._train.clicked.connect(self.train)
+        for widget in (self._reset, self._cancel, self._train):
+            row.addWidget(widget)
+        return header
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Narrow columns at the sides leave the tables in the middle room."""
+        narrow = self.width() < 1000
+        self._left.setFixedWidth(206 if narrow else 258)
+        self.saving.setFixedWidth(282 if narrow else 344)
+        self._subtitle.setVisible(self.width() > 700)
+        super().resizeEvent(event)
+
+    def _connect(self) -> None:
+        self.settings.changed.connect(self._settings_changed)
+        self.settings.edit_layers.connect(self._edit_layers)
+        self.saving.save_asked.connect(self.save)
+        self.saving.save_all_asked.connect(self.save_all)
+        self.saver.busy_changed.connect(self._set_busy)
+        self._session.current_changed.connect(self._show_current)
+        self._session.changed.connect(self._settings_changed)
+
+    def prepare(self) -> None:
+        """What can wait until the window is on screen."""
+        self.training.curves.prepare()
+
+    # Settings
+
+    def _settings_changed(self) -> None:
+        settings = self.settings.settings()
+        model = self._model()
+        if self._task is None and (model is None or model.ref.settings != settings):
+            self.training.show_plan(settings)
+        self.saving.show_settings(model.ref.settings if model else settings, model is not None)
+
+    def _show_current(self, entry: Entry | None) -> None:
+        """A model chosen in the library brings its settings with it."""
+        if isinstance(entry, ModelEntry) and self._task is None:
+            if entry.ref.settings != self.settings.settings():
+                self.settings.show_settings(entry.ref.settings)
+            self._settings_changed()
+
+    def _edit_layers(self) -> None:
+        LayersDialog(self.settings.settings(), self.window(), self.settings.set_layers).open()
+
+    # Jobs
+
+    def _set_task(self, task: Task | None) -> None:
+        self._task = task
+        self._set_busy(task is not None)
+
+    def _set_busy(self, busy: bool) -> None:
+        self._cancel.setVisible(busy)
+        self._train.setEnabled(not busy)
+        self._reset.setEnabled(not busy)
+        self.settings.set_enabled(not busy)
+        self.saving.set_busy(busy)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job of this page runs."""
+        return self._task is not None or self.saver.busy
+
+    def cancel(self) -> None:
+        """Stop the job of this page."""
+        self.saver.cancel()
+        if self._task is not None:
+            self.training.progress_text.setText(self.tr("Cancelling"))
+            self._engine.cancel(self._task)
+
+    # Training
+
+    def train(self) -> None:
+        """Train a model with the settings shown."""
+        settings = self.settings.settings()
+        if self.busy or not self._can_train(settings):
+            return
+        name = uuid.uuid4().hex
+        snapshot = self._session.places.scratch / "models" / name / "snapshot"
+        task = self._engine.submit(Train(ModelRef(name, settings, str(snapshot))))
+        self.training.start(settings)
+        task.built.connect(self.training.show_built)
+        task.progress.connect(self.training.show_progress)
+        task.metric.connect(self.training.show_metric)
+        task.log.connect(self.training.show_log)
+        task.done.connect(lambda trained, _arrays: self._trained(trained))
+        task.failed.connect(self._training_failed)
+        task.cancelled.connect(lambda: self.training.finish(self.tr("Cancelled")))
+        task.ended.connect(lambda: self._set_task(None))
+        self._set_task(task)
+
+    def _can_train(self, settings: DemoSettings) -> bool:
+        if math.isfinite(settings.learning_rate) and settings.learning_rate > 0:
+            return True
+        self._session.notice.emit(
+            Notice(
+                "error",
+                self.tr("The learning rate is not a number above 0"),
+                self.tr("Type one, such as 0.001, and train again."),
+            )
+        )
+        return False
+
+    def _trained(self, trained: Trained) -> None:
+        self._task = None
+        settings = trained.model.settings
+        self.training.finish_done(settings.epochs, trained.steps, trained.seconds)
+        self._session.add_model(trained)
+        self._session.action_timed.emit(
+            self.tr("Trained in {time}").format(time=duration_text(trained.seconds))
+        )
+
+    def _training_failed(self, failed: Failed) -> None:
+        self.training.finish(self.tr("Not trained"))
+        self._session.notice.emit(notice_for(self.tr("The model was not trained"), failed))
+
+    # Saving
+
+    def _model(self) -> ModelEntry | None:
+        return self._session.model_of(self.settings.settings().variant)
+
+    def save(self, method: str, name: str) -> None:
+        """Save the model by one method; asks before it replaces anything."""
+        model = self._model()
+        if model is not None and not self.busy:
+            self.saver.save(model, method, name)
+
+    def save_all(self) -> None:
+        """Save by every method that accepts this model; asks once before replacing."""
+        model = self._model()
+        if model is not None and not self.busy:
+            self.saver.save_all(model)

@@ -1,0 +1,20 @@
+"""The layers that settings would build, before any model exists."""
+
+from __future__ import annotations
+
+from explorer.engine.messages import LayerRow
+from explorer.lab.catalog import DemoSettings
+
+
+def planned_layers(settings: DemoSettings) -> tuple[LayerRow, ...]:
+    """The rows of ``model.summary()`` by arithmetic: a dense layer has inputs × units + units."""
+    rows = []
+    if settings.demo == "functional":
+        rows.append(LayerRow("digits", "InputLayer", (None, settings.features), 0))
+    width = settings.features
+    for layer in settings.layers:
+        title = f"Dense · {layer.activation}"
+        parameters = (width + 1) * layer.units
+        rows.append(LayerRow(layer.name, title, (None, layer.units), parameters))
+        width = layer.units
+    return tuple(rows)

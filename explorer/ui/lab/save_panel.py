@@ -1,0 +1,237 @@
+"""The right column of the Lab: the save methods, what each keeps, and which are refused."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.lab.catalog import SAVE_METHODS, DemoSettings, SaveMethod, Variant
+from explorer.ui.widgets import (
+    ElidedLabel,
+    button,
+    chip,
+    chips,
+    describe,
+    label,
+    page_scroll,
+    restyle,
+    set_tone,
+)
+
+
+class MethodCard(QFrame):
+    """One save method. ``clicked`` is emitted on a click or on Space."""
+
+    clicked = Signal()
+    focused = Signal()
+
+    def __init__(self, method: SaveMethod) -> None:
+        super().__init__()
+        self.method = method
+        self.setProperty("role", "choice")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        describe(self, f"save.method.{method.key}", method.title, method.about)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 9, 12, 10)
+        column.setSpacing(5)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        number = chip(method.number, "accent")
+        number.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        number.setMinimumWidth(20)
+        row.addWidget(number)
+        row.addWidget(label(self.tr(method.title), "strong"))
+        row.addStretch(1)
+        self._verdict = chip("", name=f"save.verdict.{method.key}")
+        row.addWidget(self._verdict)
+        column.addLayout(row)
+        self._call = ElidedLabel("", "monoMuted")
+        column.addWidget(self._call)
+        self._keeps = QVBoxLayout()
+        column.addLayout(self._keeps)
+        column.addWidget(label(self.tr(method.about), "small", wrap=True))
+        self._remark = label("", "remark", wrap=True)
+        column.addWidget(self._remark)
+        self._notes = label("", "small", wrap=True)
+        self._notes.setText(
+            self.tr("The notes say: {text}.").format(text=self.tr(method.notes_say))
+        )
+        self._notes.setVisible(bool(method.notes_say))
+        column.addWidget(self._notes)
+
+    def show_variant(self, settings: DemoSettings, target: str) -> None:
+        """What the method does with this model on this Keras line."""
+        variant = settings.variant
+        self._call.setText(self.method.call.format(name=target))
+        refused = self.method.refusal(variant)
+        caution = (self.method.caution or {}).get(variant, "")
+        if refused is not None:
+            set_tone(self._verdict, self.tr("refused"), "danger")
+            self._remark.setText(f"{refused.error}: {refused.message_start}\n{refused.reason}")
+        elif caution:
+            set_tone(self._verdict, self.tr("with a catch"), "warning")
+            self._remark.setText(caution)
+        else:
+            set_tone(self._verdict, self.tr("accepted"), "ok")
+            self._remark.setText("")
+        self._remark.setVisible(bool(self._remark.text()))
+        self._show_keeps(variant, refused is None)
+
+    def _show_keeps(self, variant: Variant, accepted: bool) -> None:
+        while (item := self._keeps.takeAt(0)) is not None:
+            old = item.widget()
+            if old is not None:
+                old.deleteLater()
+        tone = "ok" if accepted else "neutral"
+        self._keeps.addWidget(chips([self.tr(kept) for kept in self.method.kept(variant)], tone))
+
+    def set_chosen(self, chosen: bool) -> None:
+        self.setProperty("chosen", "true" if chosen else "false")
+        restyle(self)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.clicked.emit()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.focused.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return):
+            self.clicked.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class SavePanel(QWidget):
+    """Lists the methods and names the target. ``save_asked`` carries method key and target name."""
+
+    save_asked = Signal(str, str)
+    save_all_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cards: dict[str, MethodCard] = {}
+        self._chosen = "saved_model"
+        self._settings: DemoSettings | None = None
+        self._has_model = False
+        self._busy = False
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        row = QHBoxLayout()
+        row.addWidget(label(self.tr("Save as"), "cardTitle"))
+        row.addStretch(1)
+        self.save_all = button(
+            self.tr("Save with every method"),
+            "save.all",
+            tip=self.tr("Save this model by every method that accepts it"),
+        )
+        self.save_all.clicked.connect(self.save_all_asked)
+        row.addWidget(self.save_all)
+        column.addLayout(row)
+        column.addWidget(self._list(), 1)
+        column.addWidget(self._target_row())
+        self.save = button("", "save.run", role="primary", shortcut="Ctrl+S")
+        self.save.clicked.connect(self._ask)
+        column.addWidget(self.save)
+        self.hint = label("", "small", wrap=True, name="save.hint")
+        column.addWidget(self.hint)
+
+    def _list(self) -> QScrollArea:
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 6, 0)
+        column.setSpacing(8)
+        for today, heading in ((False, self.tr("IN THE NOTES")), (True, self.tr("TODAY"))):
+            column.addWidget(label(heading, "section"))
+            for method in SAVE_METHODS.values():
+                if method.today is today:
+                    column.addWidget(self._card(method))
+        column.addStretch(1)
+        self._area = page_scroll(body)
+        self._area.setObjectName("save.methods")
+        return self._area
+
+    def _card(self, method: SaveMethod) -> MethodCard:
+        card = MethodCard(method)
+        card.clicked.connect(lambda: self.choose(method.key))
+        card.focused.connect(lambda: self._area.ensureWidgetVisible(card))
+        self._cards[method.key] = card
+        return card
+
+    def _target_row(self) -> QWidget:
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        caption: QLabel = label(self.tr("Name"), "small")
+        self.target = QLineEdit()
+        describe(
+            self.target, "save.target", self.tr("Name of the artifact"), self.tr("In the workspace")
+        )
+        caption.setBuddy(self.target)
+        self.target.textChanged.connect(self._refresh_button)
+        row.addWidget(caption)
+        row.addWidget(self.target, 1)
+        return holder
+
+    # State
+
+    def show_settings(self, settings: DemoSettings, has_model: bool) -> None:
+        """The model that would be saved: its settings, and whether it is trained."""
+        changed = self._settings is None or settings.variant is not self._settings.variant
+        self._settings = settings
+        self._has_model = has_model
+        if changed:
+            for key, card in self._cards.items():
+                card.show_variant(settings, SAVE_METHODS[key].targets[settings.demo])
+            self.choose(self._chosen)
+        self._refresh_button()
+
+    def set_busy(self, busy: bool) -> None:
+        """No save can be asked for while a job runs."""
+        self._busy = busy
+        self._refresh_button()
+
+    def choose(self, key: str) -> None:
+        """Make a method the chosen one."""
+        self._chosen = key
+        for other, card in self._cards.items():
+            card.set_chosen(other == key)
+        if self._settings is not None:
+            self.target.setText(SAVE_METHODS[key].targets[self._settings.demo])
+        self._refresh_button()
+
+    def chosen(self) -> str:
+        """The key of the chosen method."""
+        return self._chosen
+
+    def _refresh_button(self) -> None:
+        if self._settings is None:
+            return
+        refused = SAVE_METHODS[self._chosen].refusal(self._settings.variant) is not None
+        name = self.target.text().strip()
+        if refused:
+            self.save.setText(self.tr("Try it all the same"))
+        else:
+            self.save.setText(self.tr("Save · {name}").format(name=name))
+        ready = self._has_model and not self._busy
+        self.save.setEnabled(ready and bool(name))
+        self.save_all.setEnabled(ready)
+        self.hint.setText(
+            "" if self._has_model else self.tr("Train this model first, then save it.")
+        )
+        self.hint.setVisible(not self._has_model)
+
+    def _ask(self) -> None:
+        self.save_asked.emit(self._chosen, self.target.text().strip())

@@ -1,0 +1,263 @@
+"""The middle column of the Lab: live curves, progress, layers, epochs and the training log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.engine.messages import Built, LayerRow, Metric, Progress
+from explorer.formats.text import count_text, duration_text, tuple_text
+from explorer.lab.catalog import DemoSettings
+from explorer.ui.lab.curves import Curves
+from explorer.ui.lab.plan import planned_layers
+from explorer.ui.theme import color
+from explorer.ui.widgets import (
+    Card,
+    ElidedLabel,
+    RowsModel,
+    Table,
+    chip,
+    describe,
+    label,
+    set_tone,
+)
+
+_LOG_LINES = 5000
+
+
+class _Key(QFrame):
+    """A piece of line in a legend."""
+
+    def __init__(self, tone: str, dashed: bool) -> None:
+        super().__init__()
+        self.setObjectName(f"key.{tone}")
+        self.setFixedSize(18, 2)
+        self._tone, self._dashed = tone, dashed
+        self.setFrameShape(QFrame.Shape.NoFrame)
+
+    def paintEvent(self, event: object) -> None:
+        from PySide6.QtGui import QPainter
+
+        painter = QPainter(self)
+        if self._dashed:
+            for x in (0, 7, 14):
+                painter.fillRect(x, 0, 4, 2, color(self._tone))
+        else:
+            painter.fillRect(self.rect(), color(self._tone))
+
+
+class TrainingPanel(QWidget):
+    """Shows a model being trained, or the plan of one that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        column.addWidget(self._curves_card())
+        column.addWidget(self._layers_card())
+        column.addWidget(self._epochs_card())
+        column.addWidget(self._log_card())
+        column.addStretch(1)
+        self._started = 0.0
+        self._total = 0
+        self._epochs_planned = 0
+
+    # Layout
+
+    def _curves_card(self) -> Card:
+        card = Card()
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self.metric = QComboBox()
+        self.metric.addItem("loss")
+        describe(self.metric, "lab.metric", self.tr("Which curve"))
+        self.metric.currentTextChanged.connect(self._metric_chosen)
+        row.addWidget(self.metric)
+        for text, tone, dashed in (
+            (self.tr("train"), "accent", False),
+            (self.tr("validation"), "warning", True),
+        ):
+            row.addWidget(label(text, "small"))
+            row.addWidget(_Key(tone, dashed))
+        self.progress_text = ElidedLabel(
+            self.tr("Not trained yet"), "small", name="lab.progress.text"
+        )
+        self.progress_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self.progress_text, 1)
+        card.body.addLayout(row)
+        self.curves = Curves()
+        card.body.addWidget(self.curves)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        describe(self.progress, "lab.progress", self.tr("Training progress"))
+        card.body.addWidget(self.progress)
+        return card
+
+    def _layers_card(self) -> Card:
+        card = Card(self.tr("Layers"))
+        self._parameters = chip("")
+        self._planned = chip(self.tr("planned"))
+        card.title_row.addWidget(self._parameters)
+        card.title_row.addWidget(self._planned)
+        card.title_row.addStretch(1)
+        headers = [
+            self.tr("Layer"),
+            self.tr("Class"),
+            self.tr("Output shape"),
+            self.tr("Parameters"),
+        ]
+        self.layers = RowsModel(headers, mono=(2, 3), right=(3,), muted=(1,), parent=self)
+        card.body.addWidget(Table(self.layers, "lab.layers", self.tr("Layers of the model")))
+        return card
+
+    def _epochs_card(self) -> Card:
+        card = Card(self.tr("Epochs"))
+        self._epoch_chip = chip("")
+        card.title_row.addWidget(self._epoch_chip)
+        card.title_row.addStretch(1)
+        self.epochs = RowsModel(self._epoch_headers([]), parent=self)
+        self._epoch_names: list[str] = []
+        self._epoch_table = Table(
+            self.epochs, "lab.epochs.table", self.tr("Values after each epoch")
+        )
+        card.body.addWidget(self._epoch_table)
+        self._epochs_empty = label(
+            self.tr("One line for each epoch, once the model trains."), "small"
+        )
+        card.body.addWidget(self._epochs_empty)
+        self._epoch_table.hide()
+        return card
+
+    def _log_card(self) -> Card:
+        card = Card(self.tr("Log"))
+        card.title_row.addStretch(1)
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setMaximumBlockCount(_LOG_LINES)
+        self.log.setFixedHeight(132)
+        self.log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.log.setPlaceholderText(self.tr("What the training prints."))
+        describe(self.log, "lab.log", self.tr("Training log"))
+        card.body.addWidget(self.log)
+        return card
+
+    # What is shown
+
+    def show_plan(self, settings: DemoSettings) -> None:
+        """The layers that these settings would build."""
+        self._show_layers(planned_layers(settings), planned=True)
+
+    def start(self, settings: DemoSettings) -> None:
+        """A training begins: empty everything that belongs to the last one."""
+        self.curves.clear()
+        self.epochs.set_rows([])
+        self._epoch_names = []
+        self._epoch_table.hide()
+        self._epochs_empty.show()
+        self._epoch_chip.setText("")
+        self._epoch_chip.hide()
+        self.log.clear()
+        self._epochs_planned = settings.epochs
+        self._total = 0
+        self._started = time.monotonic()
+        self.progress.setRange(0, 0)
+        self.progress_text.setText(self.tr("Waiting for the engine"))
+
+    def show_built(self, built: Built) -> None:
+        """The model exists."""
+        self._show_layers(built.layers, planned=False)
+        self._total = built.steps
+        self.progress.setRange(0, max(built.steps, 1))
+
+    def show_progress(self, progress: Progress) -> None:
+        """How far the training is."""
+        self.progress.setRange(0, max(progress.total, 1))
+        self.progress.setValue(progress.done)
+        parts = [progress.text] if progress.text else []
+        if progress.total:
+            parts.append(
+                self.tr("step {done} of {total}").format(done=progress.done, total=progress.total)
+            )
+        if progress.seconds_left is not None:
+            parts.append(self.tr("{time} left").format(time=duration_text(progress.seconds_left)))
+        self.progress_text.setText(" · ".join(parts))
+
+    def show_metric(self, metric: Metric) -> None:
+        """Values of a batch or an epoch."""
+        values = metric.values
+        if metric.epoch_end:
+            self._add_epoch(metric)
+            values = {name: v for name, v in values.items() if name.startswith("val_")}
+        self.curves.add(metric.step, values)
+        known = {self.metric.itemText(i) for i in range(self.metric.count())}
+        self.metric.addItems([name for name in self.curves.metrics() if name not in known])
+
+    def show_log(self, text: str) -> None:
+        """A line that the training printed."""
+        self.log.appendPlainText(text)
+
+    def finish(self, text: str) -> None:
+        """The training ended, one way or another; ``text`` says how."""
+        self.progress.setRange(0, 1)
+        self.progress_text.setText(text)
+
+    def finish_done(self, epochs: int, steps: int, seconds: float) -> None:
+        """The training is complete."""
+        self.progress.setRange(0, 1)
+        self.progress.setValue(1)
+        self.progress_text.setText(
+            self.tr("{epochs} · {steps} · {time}").format(
+                epochs=count_text(epochs, "epoch"),
+                steps=count_text(steps, "step"),
+                time=duration_text(seconds),
+            )
+        )
+
+    def _show_layers(self, rows: Sequence[LayerRow], *, planned: bool) -> None:
+        self.layers.set_rows(
+            (row.name, row.class_name, tuple_text(row.output_shape), f"{row.parameters:,}")
+            for row in rows
+        )
+        total = sum(row.parameters for row in rows)
+        set_tone(self._parameters, count_text(total, "parameter"), "neutral")
+        self._planned.setVisible(planned)
+
+    def _epoch_headers(self, names: Sequence[str]) -> list[str]:
+        return [self.tr("Epoch"), *(_short(name) for name in names), self.tr("time")]
+
+    def _add_epoch(self, metric: Metric) -> None:
+        if not self._epoch_names:
+            self._epoch_names = list(metric.values)
+            headers = self._epoch_headers(self._epoch_names)
+            self.epochs.set_headers(headers, range(1, len(headers)))
+            self._epochs_empty.hide()
+            self._epoch_table.show()
+        numbers = [f"{metric.values.get(name, float('nan')):.4f}" for name in self._epoch_names]
+        # `Metric.epoch` counts from 1
+        self.epochs.append((str(metric.epoch), *numbers, duration_text(metric.seconds)))
+        self._epoch_chip.setText(
+            self.tr("{done} of {total}").format(done=metric.epoch, total=self._epochs_planned)
+        )
+        self._epoch_chip.show()
+
+    def _metric_chosen(self, name: str) -> None:
+        self.curves.show_metric(name)
+
+
+def _short(name: str) -> str:
+    """``val_sparse_categorical_accuracy`` as ``val_accuracy``, so that the column fits."""
+    for long in ("sparse_categorical_accuracy", "categorical_accuracy"):
+        name = name.replace(long, "accuracy")
+    return name
