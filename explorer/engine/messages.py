@@ -9,6 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from explorer.lab.catalog import DemoSettings
+from explorer.lab.records import CallSignature as CallSignature
+from explorer.lab.records import CallTensor as CallTensor
+from explorer.lab.records import LayerRow as LayerRow
 
 
 class ArrayHeader(msgspec.Struct, frozen=True):
@@ -70,7 +73,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
 
 class Predict(msgspec.Struct, frozen=True, tag=True):
-    """Run ``signature`` on ``inputs``; loads the source first where needed. Answered by `Predicted`.
+    """Run ``signature`` on ``inputs``; loads the source first if needed. Answered by `Predicted`.
 
     ``passed_as`` renames inputs in the call, to try a call the way the notes write it.
     """
@@ -92,7 +95,7 @@ class TestSet(msgspec.Struct, frozen=True, tag=True):
 Request = Train | Save | Load | Predict | TestSet
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, tag=True):
     """A request with the number that its events will carry."""
 
     job: int
@@ -106,15 +109,6 @@ class CancelJob(msgspec.Struct, frozen=True, tag=True):
 
 
 # Results ----------------------------------------------------------------------------------------
-
-
-class LayerRow(msgspec.Struct, frozen=True):
-    """A line of ``model.summary()``."""
-
-    name: str
-    class_name: str
-    output_shape: tuple[int | None, ...] | None
-    parameters: int
 
 
 class Trained(msgspec.Struct, frozen=True, tag=True):
@@ -133,22 +127,6 @@ class Saved(msgspec.Struct, frozen=True, tag=True):
     size: int
     seconds: float
     digest: str
-
-
-class CallTensor(msgspec.Struct, frozen=True):
-    """An input or output of something callable; dimensions as in `formats.artifact.Shape`."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...] | None
-
-
-class CallSignature(msgspec.Struct, frozen=True):
-    """Something that can be run: a SavedModel signature, or ``predict`` of a Keras model."""
-
-    key: str
-    inputs: tuple[CallTensor, ...]
-    outputs: tuple[CallTensor, ...]
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
@@ -238,7 +216,9 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     """The job ended with an error.
 
     ``message`` is the exception's own text, ``reason`` says in plain words why and what to do next
-    (empty where nothing is known), ``traceback`` is complete.
+    (empty where nothing is known), ``traceback`` is complete. A worker that died is an exception
+    called ``WorkerEnded``, with what it printed last as the traceback. Job 0 is the worker's own
+    start.
     """
 
     job: int
@@ -256,3 +236,5 @@ class Cancelled(msgspec.Struct, frozen=True, tag=True):
 
 Event = Ready | Built | Progress | Metric | Log | Result | Failed | Cancelled
 JobEvent = Built | Progress | Metric | Log | Result | Failed | Cancelled
+
+Command = Envelope | CancelJob

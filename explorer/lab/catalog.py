@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 
-class Line(str, enum.Enum):
+class Line(enum.Enum):
     """A Keras line: Keras 3 (package ``keras``) or Keras 2 (package ``tf_keras``)."""
 
     KERAS3 = "keras3"
@@ -259,8 +259,9 @@ _NOT_FUNCTIONAL = Refused(
     "in Python code. Use method 4 to run it anywhere, or method 1 to keep its weights.",
 )
 _TRACED = (
-    "Saves, but goes wrong on loading without an error: with @tf.function on call, Keras 3 restores "
-    "the variables and the traced function still answers with others. Predict shows by how much."
+    "Saves, but goes wrong on loading without an error: with @tf.function on call, Keras 3 "
+    "restores the variables and the traced function still answers with others. Predict shows by "
+    "how much."
 )
 
 SAVE_METHODS: Mapping[str, SaveMethod] = {
@@ -497,3 +498,28 @@ LOADERS: Mapping[str, Loader] = {
 def loader_for_save(method: SaveMethod, line: Line) -> str:
     """The key of the loader that undoes ``method`` the way the notes do, on a Keras line."""
     return line.value if method.loader == "load_model" else method.loader
+
+
+_KERAS_LOADERS = tuple(key for key in LOADERS if key.startswith("keras"))
+
+LOADERS_BY_FORMAT: Mapping[str, tuple[str, ...]] = {
+    "saved_model": ("saved_model", *_KERAS_LOADERS),
+    "keras_archive": _KERAS_LOADERS,
+    "keras_hdf5": (*_KERAS_LOADERS, "load_weights"),
+    "keras_weights_hdf5": ("load_weights",),
+    "tf_checkpoint": ("load_weights", "restore_checkpoint"),
+    "tflite": ("tflite",),
+}
+"""The loaders to offer for a format of the ``show`` contract, the usual one first."""
+
+
+def usual_loader(format_key: str, keras_version: str) -> str:
+    """The loader to propose for an artifact from elsewhere; empty where nothing loads it.
+
+    A Keras file goes to the line that wrote it, and to Keras 2 where it does not say: files of
+    Keras 1 and early 2 have no version in them.
+    """
+    offered = LOADERS_BY_FORMAT.get(format_key, ())
+    if offered[:1] == ("keras3",) and not keras_version.startswith("3"):
+        return "keras2"
+    return offered[0] if offered else ""
