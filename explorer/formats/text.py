@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from explorer.formats.artifact import Shape
 
 _UNITS = ("KB", "MB", "GB", "TB")
@@ -48,3 +52,18 @@ def duration_text(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def value_text(value: object) -> str:
+    """One value of an array: ``0.9560``, ``1.2e-07``, ``3``, ``True``, text of a string."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, (str, bool, int, np.bool_, np.integer)):
+        return str(value)
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value)
+    if number == 0 or 1e-3 <= abs(number) < 1e5 or not math.isfinite(number):
+        return f"{number:.4f}"
+    return f"{number:.3e}"

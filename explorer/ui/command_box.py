@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QSize, Qt
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QSize, Qt, SignalInstance
 from PySide6.QtGui import QFocusEvent, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QCompleter,
     QLineEdit,
+    QListView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -73,8 +74,8 @@ class _Delegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         command: Command = index.data(_COMMAND)
-        rect = option.rect  # type: ignore[attr-defined]
-        state = option.state  # type: ignore[attr-defined]
+        rect = option.rect
+        state = option.state
         chosen = bool(state & QStyle.StateFlag.State_Selected)
         painter.fillRect(rect, color("accent_soft" if chosen else "surface"))
         inner = rect.adjusted(10, 0, -10, 0)
@@ -108,13 +109,16 @@ class CommandBox(QLineEdit):
         completer = QCompleter(self._found, self)
         completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
         completer.setMaxVisibleItems(12)
-        completer.popup().setItemDelegate(_Delegate(completer.popup()))
-        completer.popup().setObjectName("searchbox.found")
+        popup = QListView()
+        popup.setObjectName("searchbox.found")
+        completer.setPopup(popup)
+        popup.setItemDelegate(_Delegate(popup))  # after setPopup, which sets its own
         # By row, not by text: two commands can have the same title.
-        completer.activated[QModelIndex].connect(self._chosen)
+        by_row: SignalInstance = completer.activated[QModelIndex]  # type: ignore[index]
+        by_row.connect(self._chosen)
         self.setCompleter(completer)
         self.textEdited.connect(self._search)
-        QShortcut(QKeySequence("Ctrl+K"), self, activated=self._start)
+        QShortcut(QKeySequence("Ctrl+K"), self, self._start)
 
     def _start(self) -> None:
         self.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -162,7 +166,8 @@ class CommandBox(QLineEdit):
         path = Path(text).expanduser()
         if text and ("://" in text or (path.is_absolute() and path.exists())):
             yield Command("open", text, self.tr("Open {path}").format(path=text), self.tr("path"))
-        for entry in (*self._session.models, *self._session.artifacts):
+        entries: list[Entry] = [*self._session.models, *self._session.artifacts]
+        for entry in entries:
             kind = self.tr("artifact") if isinstance(entry, ArtifactEntry) else self.tr("model")
             yield Command("entry", "", title_of(entry), kind, entry)
         yield from self._actions()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,17 @@ from explorer.engine.messages import (
     Cancelled,
     Failed,
     JobEvent,
+    Load,
+    LoadRef,
     Log,
     Metric,
+    ModelRef,
+    Predict,
     Progress,
     Request,
     Result,
 )
+from explorer.engine.transport import header_of
 
 
 class Task(QObject):
@@ -102,6 +107,22 @@ class EngineLink(QObject):
         task = Task(self)
         task.job = self.client.submit(request, arrays, task.receive)
         return task
+
+    def load(self, source: LoadRef | ModelRef) -> Task:
+        """Load an artifact, or make a trained model ready."""
+        return self.submit(Load(source))
+
+    def predict(
+        self,
+        source: LoadRef | ModelRef,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        passed_as: Mapping[str, str] | None = None,
+    ) -> Task:
+        """Run a signature on named inputs."""
+        headers = tuple(header_of(name, array) for name, array in inputs.items())
+        request = Predict(source, signature, headers, dict(passed_as or {}))
+        return self.submit(request, list(inputs.values()))
 
     def cancel(self, task: Task) -> None:
         """Stop a task; it ends with `cancelled`, if it has not ended by itself."""

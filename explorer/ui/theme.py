@@ -37,6 +37,7 @@ _TOKENS = {
     "accent": ("#4256d0", "#8795ff"),
     "on_accent": ("#ffffff", "#12151a"),
     "accent_soft": ("#eceefb", "#262c4a"),
+    "bar": ("#c3c9d4", "#465062"),
     "ok": ("#17764b", "#56c493"),
     "ok_soft": ("#e5f4ed", "#16312a"),
     "warning": ("#935c00", "#e0ab4e"),

@@ -176,7 +176,7 @@ class Window(QMainWindow):
         self.browse.predict_asked.connect(self._predict)
         self.browse.open_asked.connect(self._open_menu)
         for keys, action in (("Ctrl+O", self._open_file), ("Ctrl+Shift+O", self._open_folder)):
-            QShortcut(QKeySequence(keys), self, activated=action)
+            QShortcut(QKeySequence(keys), self, action)
 
     def show_page(self, key: str) -> None:
         """Bring a page to the front: ``lab``, ``browse`` or ``predict``."""

@@ -1,0 +1,53 @@
+"""The input of the last run, as it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PySide6.QtWidgets import QComboBox
+
+from explorer.formats.text import tuple_text
+from explorer.ui.predict.array_view import ArrayTable
+from explorer.ui.widgets import Card, chip, describe, label
+
+
+class InputCard(Card):
+    """A table of one input; a choice where there are several."""
+
+    def __init__(self) -> None:
+        super().__init__(self.tr("Input"))
+        self._inputs: Mapping[str, np.ndarray] = {}
+        self._name = QComboBox()
+        describe(self._name, "predict.input.shown", self.tr("Which input is shown"))
+        self._name.currentIndexChanged.connect(self._show)
+        self._shape = chip("", "code", name="predict.input.shape")
+        self.title_row.addWidget(self._name)
+        self.title_row.addWidget(self._shape)
+        self.title_row.addStretch(1)
+        self.table = ArrayTable("predict.input.table", self.tr("Values of the input"))
+        self._empty = label(self.tr("The values that go in, once it runs."), "small")
+        self.body.addWidget(self._empty)
+        self.body.addWidget(self.table, 1)
+        self.show_inputs({})
+
+    def inputs(self) -> Mapping[str, np.ndarray]:
+        """What is shown, by name."""
+        return self._inputs
+
+    def show_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Take the arrays of a run."""
+        self._inputs = inputs
+        self._name.blockSignals(True)
+        self._name.clear()
+        self._name.addItems(list(inputs))
+        self._name.blockSignals(False)
+        for widget in (self._name, self._shape, self.table):
+            widget.setVisible(bool(inputs))
+        self._empty.setVisible(not inputs)
+        self._show()
+
+    def _show(self) -> None:
+        array = self._inputs.get(self._name.currentText(), np.zeros((0, 0)))
+        self._shape.setText(f"{array.dtype} {tuple_text(array.shape)}")
+        self.table.array_model.show(array)
