@@ -88,7 +88,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One stored array. ``nbytes`` counts the stored bytes; strings count their encoded length."""
+    """One stored array. ``nbytes`` counts the stored bytes; strings count their encoded length.
+
+    ``path`` is the name it is stored under, ``label`` what people call it where that differs, such
+    as ``dense_1/kernel`` for ``layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE``.
+    """
 
     path: str
     dtype: str
@@ -96,7 +100,10 @@ class Tensor:
     nbytes: int
     role: Role = Role.WEIGHT
     location: Location | None = None
-    reader: Callable[[Selection], np.ndarray] | None = field(default=None, repr=False, compare=False)
+    reader: Callable[[Selection], np.ndarray] | None = field(
+        default=None, repr=False, compare=False
+    )
+    label: str = ""
 
     def read(self, selection: Selection = ()) -> np.ndarray:
         """Read just the bytes of ``selection``.
@@ -105,7 +112,9 @@ class Tensor:
         array of ``bytes``. Raises `TensorUnreadable` where the bytes are missing or damaged.
         """
         if self.reader is None:
-            raise TensorUnreadable(f"{self.path} is named in the file, but its values are not in it.")
+            raise TensorUnreadable(
+                f"{self.path} is named in the file, but its values are not in it."
+            )
         return self.reader(selection)
 
 
@@ -274,9 +283,7 @@ class Artifact:
     functions: Callable[[], Sequence[SavedFunction]] = field(
         default=lambda: (), repr=False, compare=False
     )
-    tensors: Callable[[], Sequence[Tensor]] = field(
-        default=lambda: (), repr=False, compare=False
-    )
+    tensors: Callable[[], Sequence[Tensor]] = field(default=lambda: (), repr=False, compare=False)
     layers: Callable[[], Sequence[Layer]] = field(default=lambda: (), repr=False, compare=False)
     notes: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)

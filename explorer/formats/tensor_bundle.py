@@ -1,0 +1,319 @@
+"""Tensor bundles: an ``.index`` table of entries over one or more ``.data-…`` shards.
+
+TensorFlow checkpoints since version 1.0 and the ``variables`` folder of every SavedModel. The
+first key of the table is empty and holds the header; every other key is a tensor's name, or, for
+a part of a partitioned tensor, an ordered code of name and slice that starts with a zero byte.
+Source: ``tensorflow/core/util/tensor_bundle/tensor_bundle.cc``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import google_crc32c
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from explorer.formats.artifact import (
+    Location,
+    Role,
+    Selection,
+    Shape,
+    Tensor,
+    TensorUnreadable,
+    UnreadableArtifact,
+)
+from explorer.formats.schema import checkpoint_pb2, tensor_pb2
+from explorer.formats.slice_keys import slice_key
+from explorer.formats.sstable import MAGIC, mask, table_entries
+from explorer.formats.storage import Storage
+from explorer.formats.text import tuple_text
+from explorer.formats.tf_types import dtype_name, numpy_dtype, shape_of
+from explorer.formats.varint import varint
+
+INDEX_ENDING = ".index"
+_MAX_SHARDS = 100_000
+_CHECKSUM_BYTES = 4
+_TRY_AGAIN = "Copy the checkpoint again from where it was written."
+
+Entry = checkpoint_pb2.BundleEntryProto
+
+
+def is_index(storage: Storage, member: str = "") -> bool:
+    """Whether a file ends in the magic number of a table."""
+    size = storage.size(member)
+    return size is not None and storage.read(member, max(0, size - len(MAGIC))) == MAGIC
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: ``prefix`` names it in ``storage``, ``parts`` are of split tensors."""
+
+    storage: Storage
+    prefix: str
+    header: checkpoint_pb2.BundleHeaderProto
+    entries: Mapping[str, Entry]
+    parts: Mapping[bytes, Entry]
+
+    @property
+    def index_file(self) -> str:
+        """The member that holds the table."""
+        return self.prefix + INDEX_ENDING
+
+    @property
+    def shard_files(self) -> list[str]:
+        """The members that hold the values, there or not."""
+        return [self.shard_file(shard) for shard in range(self.header.num_shards)]
+
+    def shard_file(self, shard: int) -> str:
+        """The name of one member that holds values."""
+        return f"{self.prefix}.data-{shard:05d}-of-{self.header.num_shards:05d}"
+
+    def missing_shards(self) -> list[str]:
+        """Those shards that are not there."""
+        return [file for file in self.shard_files if not self.storage.has(file)]
+
+    def first_shard(self, key: str) -> int:
+        """The shard that holds the tensor, or the first of its parts."""
+        entry = self.entries[key]
+        if not entry.slices:
+            return entry.shard_id
+        return min((part.shard_id for _, part in self._parts(key, entry)), default=0)
+
+    def tensor(self, key: str, role: Role = Role.WEIGHT, label: str = "") -> Tensor:
+        """The tensor named ``key`` in the index. Nothing of its values is read yet."""
+        entry = self.entries[key]
+        return Tensor(
+            path=key,
+            dtype=dtype_name(entry.dtype),
+            shape=shape_of(entry.shape),
+            nbytes=self._stored_bytes(key, entry),
+            role=role,
+            location=self._location(key, entry),
+            reader=partial(self._read, key),
+            label=label,
+        )
+
+    def read_scalar(self, key: str) -> bytes:
+        """The bytes of a string tensor of one element. Raises `TensorUnreadable`."""
+        value = self._read(key, ()).reshape(-1)
+        if value.size != 1 or not isinstance(value[0], bytes):
+            raise TensorUnreadable(f"{key} is not a single string.")
+        return value[0]
+
+    def _parts(self, key: str, entry: Entry) -> list[tuple[tensor_pb2.TensorSliceProto, Entry]]:
+        """The slices of a partitioned tensor whose entries are there."""
+        found = ((piece, self.parts.get(slice_key(key, piece))) for piece in entry.slices)
+        return [(piece, part) for piece, part in found if part is not None]
+
+    def _stored_bytes(self, key: str, entry: Entry) -> int:
+        if not entry.slices:
+            return entry.size
+        return sum(part.size for _, part in self._parts(key, entry))
+
+    def _location(self, key: str, entry: Entry) -> Location:
+        file = self.shard_file(self.first_shard(key))
+        if entry.slices:
+            return Location(file, None, self._stored_bytes(key, entry))
+        return Location(file, entry.offset, entry.size, f"crc32c {entry.crc32c:08x}")
+
+    def _read(self, key: str, selection: Selection) -> np.ndarray:
+        entry = self.entries[key]
+        if entry.slices:
+            return _chosen(self._assembled(key, entry), selection)
+        if entry.dtype == tensor_pb2.DT_STRING:
+            return _chosen(self._strings(key, entry), selection)
+        return self._numbers(key, entry, selection)
+
+    def _numbers(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
+        dtype = self._dtype(key, entry)
+        shape = _known(key, shape_of(entry.shape))
+        needed = math.prod(shape) * dtype.itemsize
+        if needed != entry.size:
+            raise TensorUnreadable(
+                f"{key} declares {dtype_name(entry.dtype)} {tuple_text(shape)}, which takes "
+                f"{needed:,} bytes, but {entry.size:,} bytes are stored. {_TRY_AGAIN}"
+            )
+        run = leading_run(shape, selection)
+        count = math.prod(run.shape)
+        data = self._bytes(key, entry, run.first * dtype.itemsize, count * dtype.itemsize)
+        if len(data) == entry.size:
+            _check(key, entry, google_crc32c.value(data))
+        return _chosen(np.frombuffer(data, dtype, count).reshape(run.shape), run.rest)
+
+    def _dtype(self, key: str, entry: Entry) -> np.dtype:
+        dtype = numpy_dtype(entry.dtype)
+        if dtype is None:
+            raise TensorUnreadable(
+                f"{key} holds values of type {dtype_name(entry.dtype)}, which only TensorFlow can "
+                "rebuild. Its name and shape are all that can be shown."
+            )
+        big = self.header.endianness == checkpoint_pb2.BundleHeaderProto.BIG
+        return dtype.newbyteorder(">") if big else dtype
+
+    def _strings(self, key: str, entry: Entry) -> np.ndarray:
+        """A string tensor: the lengths as varints, their checksum, then the strings end to end."""
+        shape = _known(key, shape_of(entry.shape))
+        count = math.prod(shape)
+        if count + _CHECKSUM_BYTES > entry.size:
+            raise TensorUnreadable(
+                f"{key} declares {count:,} strings, but only {entry.size:,} bytes are stored. "
+                f"{_TRY_AGAIN}"
+            )
+        data = self._bytes(key, entry, 0, entry.size)
+        try:
+            lengths, at = _lengths(data, count)
+        except ValueError as error:
+            raise TensorUnreadable(f"{key} is damaged: {error}. {_TRY_AGAIN}") from error
+        start = at + _CHECKSUM_BYTES
+        if start + sum(lengths) != len(data):
+            raise TensorUnreadable(f"{key} is damaged: its strings do not add up. {_TRY_AGAIN}")
+        _check(key, entry, google_crc32c.extend(_lengths_crc(lengths), data[at:]))
+        return _split(data, start, lengths).reshape(shape)
+
+    def _assembled(self, key: str, entry: Entry) -> np.ndarray:
+        """A partitioned tensor, put together from its parts."""
+        dtype = self._dtype(key, entry)
+        shape = _known(key, shape_of(entry.shape))
+        parts = self._parts(key, entry)
+        if self._stored_bytes(key, entry) < math.prod(shape) * dtype.itemsize:
+            raise TensorUnreadable(
+                f"{key} is kept in {len(entry.slices)} parts, of which {len(parts)} are in the "
+                f"index, and they do not fill its shape {tuple_text(shape)}. {_TRY_AGAIN}"
+            )
+        whole = np.zeros(shape, dtype)
+        for piece, part in parts:
+            where = tuple(
+                _extent(extent, size) for extent, size in zip(piece.extent, shape, strict=False)
+            )
+            values = self._numbers(key, part, ())
+            if whole[where].shape != values.shape:
+                raise TensorUnreadable(f"A part of {key} does not fit its slice. {_TRY_AGAIN}")
+            whole[where] = values
+        return whole
+
+    def _bytes(self, key: str, entry: Entry, offset: int, length: int) -> bytes:
+        """Bytes of an entry, after a check that the shard has them."""
+        file = self.shard_file(entry.shard_id)
+        size = self.storage.size(file)
+        if size is None:
+            raise TensorUnreadable(
+                f"The values of {key} are in {file}, which is missing. Put it beside "
+                f"{self.index_file}."
+            )
+        if entry.offset < 0 or entry.offset + entry.size > size:
+            raise TensorUnreadable(
+                f"The values of {key} end at byte {entry.offset + entry.size:,} of {file}, which "
+                f"has {size:,}: it is cut short. {_TRY_AGAIN}"
+            )
+        return self.storage.read(file, entry.offset + offset, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A selection as one run of elements: from element ``first``, of ``shape``, then ``rest``."""
+
+    first: int
+    shape: tuple[int, ...]
+    rest: Selection
+
+
+def leading_run(shape: tuple[int, ...], selection: Selection) -> Run:
+    """The shortest run of a row-major array that holds ``array[selection]``.
+
+    Leading integers and the first slice narrow it; ``rest`` is what is left to take from the run.
+    Raises `IndexError` as NumPy does.
+    """
+    if len(selection) > len(shape):
+        raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
+    first = 0
+    for depth, chosen in enumerate(selection):
+        below = math.prod(shape[depth + 1 :])
+        if isinstance(chosen, slice):
+            rows = range(*chosen.indices(shape[depth]))
+            low, high = (min(rows), max(rows) + 1) if rows else (0, 0)
+            rest = (slice(None, None, chosen.step), *selection[depth + 1 :])
+            return Run(first + low * below, (high - low, *shape[depth + 1 :]), rest)
+        first += range(shape[depth])[operator.index(chosen)] * below
+    return Run(first, shape[len(selection) :], ())
+
+
+def open_bundle(storage: Storage, prefix: str) -> Bundle:
+    """Read the index of the bundle ``prefix``. Raises `UnreadableArtifact`."""
+    name = prefix + INDEX_ENDING
+    table = dict(table_entries(storage.read(name), name))
+    try:
+        header = checkpoint_pb2.BundleHeaderProto.FromString(table.pop(b""))
+        parsed = {key: Entry.FromString(value) for key, value in table.items()}
+    except (KeyError, DecodeError) as error:
+        raise UnreadableArtifact(
+            f"{name} is a table, but not a checkpoint's index: it has no readable header. Open "
+            "the .index file that lies beside the .data files.",
+        ) from error
+    if not 0 <= header.num_shards <= _MAX_SHARDS:
+        raise UnreadableArtifact(f"{name} declares {header.num_shards:,} shards; it is damaged.")
+    return Bundle(
+        storage,
+        prefix,
+        header,
+        {
+            key.decode("utf-8", "backslashreplace"): entry
+            for key, entry in parsed.items()
+            if not key.startswith(b"\0")
+        },
+        {key: entry for key, entry in parsed.items() if key.startswith(b"\0")},
+    )
+
+
+def _chosen(array: np.ndarray, selection: Selection) -> np.ndarray:
+    """``array[selection]``, an array even where one element is left."""
+    index = (*selection, Ellipsis)
+    chosen: np.ndarray = array[index]
+    return chosen
+
+
+def _known(key: str, shape: Shape) -> tuple[int, ...]:
+    if shape is None or None in shape:
+        raise TensorUnreadable(f"{key} has no complete shape. {_TRY_AGAIN}")
+    return tuple(size or 0 for size in shape)
+
+
+def _extent(extent: tensor_pb2.TensorSliceProto.Extent, size: int) -> slice:
+    whole = not extent.HasField("length")
+    return slice(0, size) if whole else slice(extent.start, extent.start + extent.length)
+
+
+def _check(key: str, entry: Entry, crc: int) -> None:
+    if mask(crc) != entry.crc32c:
+        raise TensorUnreadable(
+            f"The values of {key} do not match their checksum, so they are damaged. {_TRY_AGAIN}"
+        )
+
+
+def _lengths(data: bytes, count: int) -> tuple[list[int], int]:
+    lengths = []
+    at = 0
+    for _ in range(count):
+        length, at = varint(data, at)
+        lengths.append(length)
+    return lengths, at
+
+
+def _lengths_crc(lengths: list[int]) -> int:
+    """The crc32c of lengths as TensorFlow takes it: of 4 bytes each, 8 where they need it."""
+    crc = 0
+    for length in lengths:
+        crc = google_crc32c.extend(crc, length.to_bytes(8 if length > 0xFFFFFFFF else 4, "little"))
+    return crc
+
+
+def _split(data: bytes, start: int, lengths: list[int]) -> np.ndarray:
+    values = np.empty(len(lengths), object)
+    for index, length in enumerate(lengths):
+        values[index] = data[start : start + length]
+        start += length
+    return values

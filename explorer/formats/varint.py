@@ -1,0 +1,15 @@
+"""Numbers of variable length, as Protocol Buffers and LevelDB write them."""
+
+from __future__ import annotations
+
+_MAX_BYTES = 10
+
+
+def varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """The unsigned number at ``at`` and where the next byte is. Raises `ValueError`."""
+    value = 0
+    for index, byte in enumerate(data[at : at + _MAX_BYTES]):
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value, at + index + 1
+    raise ValueError("a number does not end")
