@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,9 @@ def _modules_after(import_line: str) -> set[str]:
     """The top-level packages that a new Python holds after ``import_line``."""
     script = f"{import_line}; import sys; print(*sorted(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 
@@ -47,6 +49,18 @@ def test_reading_imports_neither_qt_nor_tensorflow(package: str) -> None:
 def test_the_worker_imports_no_qt() -> None:
     modules = _modules_after("import explorer.engine.worker")
     assert not modules & {"PySide6", "pyqtgraph"}
+
+
+def test_every_package_is_installed() -> None:
+    """What is not listed would be missing from an installation, not from a checkout."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "(explorer[.\w]*)",$', text, re.MULTILINE)
+    present = {"explorer"} | {
+        module.name
+        for module in pkgutil.walk_packages(explorer.__path__, "explorer.")
+        if module.ispkg
+    }
+    assert set(listed) == present | {"explorer._bundled"}
 
 
 def test_the_top_level_holds_only_what_is_allowed() -> None:
