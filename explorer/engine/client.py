@@ -132,6 +132,7 @@ class EngineClient:
         self._wants_standby = standby
         self._state = EngineState(Phase.STARTING)
         self._numbers = itertools.count(1)
+        self._timer_numbers = itertools.count()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._waiting: deque[Job] = deque()
@@ -195,7 +196,8 @@ class EngineClient:
             return heapq.heappop(self._timers)[2]
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), action))
+        due = time.monotonic() + seconds
+        heapq.heappush(self._timers, (due, next(self._timer_numbers), action))
 
     def _become(self, phase: Phase, detail: str | None = None) -> None:
         worker = self._active

@@ -166,7 +166,10 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):
-    """The model to be trained exists: its layers, and how many steps are ahead."""
+    """The model to be trained exists: its layers, and how many steps there are in all.
+
+    Told again where the layers have their variables only after the training.
+    """
 
     job: int
     layers: tuple[LayerRow, ...]
