@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     QUrl,
     Signal,
 )
-from PySide6.QtGui import QDesktopServices, QFont, QGuiApplication, QKeyEvent, QPainter
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QListView,
@@ -29,8 +29,8 @@ from PySide6.QtWidgets import (
 
 from explorer.formats.text import bytes_text
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Session
-from explorer.ui.theme import color
-from explorer.ui.widgets import Index, describe
+from explorer.ui.theme import color, ui_font
+from explorer.ui.widgets import Index, describe, label
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _HEADING_HEIGHT = 30
@@ -108,7 +108,7 @@ class _Delegate(QStyledItemDelegate):
         painter.restore()
 
     def _paint_heading(self, painter: QPainter, rect: QRect, text: str, count: int) -> None:
-        painter.setFont(_font(11, QFont.Weight.DemiBold))
+        painter.setFont(ui_font(11, 600))
         painter.setPen(color("muted"))
         inner = rect.adjusted(16, 8, -16, 0)
         painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
@@ -128,7 +128,7 @@ class _Delegate(QStyledItemDelegate):
             painter.setBrush(color("row"))
             painter.drawRoundedRect(box, 7, 7)
         inner = box.adjusted(9, 7, -9, -7)
-        painter.setFont(_font(13, QFont.Weight.Medium))
+        painter.setFont(ui_font(13, 500))
         painter.setPen(color("text"))
         title = painter.fontMetrics().elidedText(
             title_of(entry), Qt.TextElideMode.ElideMiddle, inner.width()
@@ -138,9 +138,9 @@ class _Delegate(QStyledItemDelegate):
 
     def _paint_detail(self, painter: QPainter, inner: QRect, entry: Entry) -> None:
         detail, badge, tone = self._detail(entry)
-        painter.setFont(_font(11, QFont.Weight.Medium))
+        painter.setFont(ui_font(11, 500))
         width = painter.fontMetrics().horizontalAdvance(badge) + 14
-        painter.setFont(_font(11))
+        painter.setFont(ui_font(11))
         room = inner.width() - width - 6
         text = painter.fontMetrics().elidedText(detail, Qt.TextElideMode.ElideRight, room)
         painter.setPen(color("muted"))
@@ -151,7 +151,7 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(color(f"{tone}_soft"))
         painter.drawRoundedRect(pill, 9, 9)
-        painter.setFont(_font(11, QFont.Weight.Medium))
+        painter.setFont(ui_font(11, 500))
         painter.setPen(color(tone))
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, badge)
 
@@ -162,13 +162,6 @@ class _Delegate(QStyledItemDelegate):
         if entry.made is not None:
             return text, self.tr("made here"), "ok"
         return text, self.tr("from elsewhere"), "warning"
-
-
-def _font(pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    font = QFont("Inter")
-    font.setPixelSize(pixels)
-    font.setWeight(weight)
-    return font
 
 
 class _List(QListView):
@@ -211,7 +204,7 @@ class Library(QFrame):
         self.view.activated.connect(self._choose)
         self.view.remove_asked.connect(self._remove)
         self.view.customContextMenuRequested.connect(self._menu)
-        self._drop = QPushButton(self.tr("Drop a file or folder, or click to open"))
+        self._drop = QPushButton(self.tr("Drop or open a model"))
         self._drop.setProperty("role", "drop")
         describe(
             self._drop, "library.open", self.tr("Open a file or folder"), self.tr("Open… (Ctrl+O)")
@@ -221,6 +214,13 @@ class Library(QFrame):
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 10)
+        self._empty = label(
+            self.tr("The models you train and the files you open are listed here."),
+            "small",
+            wrap=True,
+        )
+        self._empty.setContentsMargins(16, 8, 12, 0)
+        column.addWidget(self._empty)
         column.addWidget(self.view, 1)
         holder = QWidget()
         inner = QVBoxLayout(holder)
@@ -228,7 +228,11 @@ class Library(QFrame):
         inner.addWidget(self._drop)
         column.addWidget(holder)
         session.current_changed.connect(self._show_current)
-        session.changed.connect(lambda: self._show_current(session.current))
+        session.changed.connect(self._refresh)
+
+    def _refresh(self) -> None:
+        self._empty.setVisible(self._model.rowCount() == 0)
+        self._show_current(self._session.current)
 
     def set_narrow(self, narrow: bool) -> None:
         """Leave more room to the page."""

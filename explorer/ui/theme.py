@@ -80,9 +80,13 @@ def mono_font() -> QFont:
     return font
 
 
-def _body_font() -> QFont:
+def ui_font(pixels: int = 13, weight: int = 400) -> QFont:
+    """Inter in a size and weight (400 regular to 700 bold)."""
     font = QFont("Inter")
-    font.setPixelSize(13)
+    font.setPixelSize(pixels)
+    font.setWeight(QFont.Weight(weight))
+    # The font is a variable one: a style sheet's font-weight alone does not reach its axis.
+    font.setVariableAxis(QFont.Tag("wght"), weight)
     return font
 
 
@@ -130,6 +134,6 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     _current = theme
     _load_fonts()
     app.setStyle("Fusion")
-    app.setFont(_body_font())
+    app.setFont(ui_font())
     app.setPalette(_palette())
     app.setStyleSheet(_style_sheet())

@@ -27,26 +27,44 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QSpinBox,
     QTableView,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from explorer.ui.theme import ROW_HEIGHT, color, mono_font
+from explorer.ui.theme import ROW_HEIGHT, color, mono_font, ui_font
 
 Index = QModelIndex | QPersistentModelIndex
+
+
+_ROLE_FONTS = {
+    "title": (17, 600),
+    "cardTitle": (13, 600),
+    "strong": (13, 600),
+    "small": (12, 400),
+    "section": (11, 600),
+}
+
+
+def _set_role(widget: QLabel, role: str) -> None:
+    if role:
+        widget.setProperty("role", role)
+    if role in _ROLE_FONTS:
+        widget.setFont(ui_font(*_ROLE_FONTS[role]))
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False, name: str = "") -> QLabel:
     """A label in a role of the style sheet (``title``, ``muted``, ``mono``, …)."""
     widget = QLabel(text)
     widget.setTextFormat(Qt.TextFormat.PlainText)  # names come from files
-    if role:
-        widget.setProperty("role", role)
+    _set_role(widget, role)
     if name:
         widget.setObjectName(name)
     widget.setWordWrap(wrap)
+    if wrap:
+        widget.setMinimumWidth(1)  # Qt would ask for a width that suits its line breaks
     return widget
 
 
@@ -56,7 +74,7 @@ class ElidedLabel(QLabel):
     def __init__(self, text: str = "", role: str = "", *, name: str = "") -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setProperty("role", role)
+        _set_role(self, role)
         self.setObjectName(name)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._full = ""
@@ -94,6 +112,7 @@ def chip(text: str, tone: str = "neutral", name: str = "") -> QLabel:
     """A small rounded badge; ``tone`` is neutral, accent, ok, warning, danger or code."""
     widget = label(text, name=name)
     widget.setProperty("tone", tone)
+    widget.setFont(mono_font() if tone == "code" else ui_font(11, 500))
     widget.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
     return widget
 
@@ -116,6 +135,7 @@ def button(
 ) -> QPushButton:
     """A push button with its object name, accessible name and tooltip with shortcut."""
     widget = QPushButton(text)
+    widget.setFont(ui_font(13, 400 if role in ("quiet", "drop") else 500))
     widget.setObjectName(name)
     widget.setAccessibleName(text)
     if role:
@@ -131,6 +151,17 @@ def describe(widget: QWidget, name: str, accessible: str, tip: str = "") -> None
     widget.setObjectName(name)
     widget.setAccessibleName(accessible)
     widget.setToolTip(tip or accessible)
+
+
+def spin_box(name: str, accessible: str, low: int, high: int, value: int = 0) -> QSpinBox:
+    """A number field with its object name and accessible name."""
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setMinimumWidth(40)
+    box.lineEdit().setTextMargins(6, 0, 0, 0)  # a style sheet's padding does not reach it
+    describe(box, name, accessible)
+    return box
 
 
 class Card(QFrame):
@@ -381,14 +412,22 @@ class Table(QTableView):
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
+        header.setMinimumSectionSize(36)
+        self._stretch()
+        model.modelReset.connect(self._stretch)
         if fit:
             self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             model.rowsInserted.connect(self._refit)
             model.modelReset.connect(self._refit)
             self._refit()
+
+    def _stretch(self) -> None:
+        """The first column takes the room that the others leave."""
+        if self.model().columnCount():
+            self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     def _refit(self) -> None:
         rows = self.model().rowCount()

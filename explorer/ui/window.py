@@ -70,6 +70,7 @@ class Window(QMainWindow):
         self._connect()
         self._restore()
         self.show_page("lab")
+        self._rail_buttons["lab"].setFocus()
 
     # Layout
 
@@ -111,6 +112,7 @@ class Window(QMainWindow):
         row.addWidget(label(QApplication.applicationName(), "strong"))
         self._workspace = button("", "workspace", role="quiet")
         self._workspace.clicked.connect(self._choose_workspace)
+        self._workspace.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._show_workspace()
         row.addWidget(self._workspace)
         row.addStretch(1)

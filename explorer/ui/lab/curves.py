@@ -25,7 +25,9 @@ class Curves(QWidget):
         self.setFixedHeight(_HEIGHT)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
-        self._empty = label(self.tr("The curves appear here while the model trains."), "muted")
+        self._empty = label(
+            self.tr("The curves appear here while the model trains."), "muted", wrap=True
+        )
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._column.addWidget(self._empty)
         self._plot: Any = None

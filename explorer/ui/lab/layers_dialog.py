@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.lab.catalog import ACTIVATIONS, DemoSettings, LayerSpec
-from explorer.ui.widgets import button, clear_layout, describe, label
+from explorer.ui.widgets import button, clear_layout, describe, label, spin_box
 
 _MOST_LAYERS = 12
 
@@ -81,10 +81,7 @@ class LayersDialog(QDialog):
     def _add_row(self, position: int, layer: LayerSpec, *, removable: bool) -> None:
         name = QLineEdit(layer.name)
         describe(name, f"layers.{position}.name", self.tr("Name of the layer"))
-        units = QSpinBox()
-        units.setRange(1, 4096)
-        units.setValue(layer.units)
-        describe(units, f"layers.{position}.units", self.tr("Units"))
+        units = spin_box(f"layers.{position}.units", self.tr("Units"), 1, 4096, layer.units)
         activation = QComboBox()
         activation.addItems(ACTIVATIONS)
         activation.setCurrentText(layer.activation)

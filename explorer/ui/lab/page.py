@@ -87,8 +87,8 @@ class LabPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Narrow columns at the sides leave the tables in the middle room."""
         narrow = self.width() < 1000
-        self._left.setFixedWidth(206 if narrow else 258)
-        self.saving.setFixedWidth(282 if narrow else 344)
+        self._left.setFixedWidth(218 if narrow else 258)
+        self.saving.setFixedWidth(286 if narrow else 344)
         self._subtitle.setVisible(self.width() > 700)
         super().resizeEvent(event)
 

@@ -49,8 +49,7 @@ class MethodCard(QFrame):
         number.setAlignment(Qt.AlignmentFlag.AlignCenter)
         number.setMinimumWidth(20)
         row.addWidget(number)
-        row.addWidget(label(self.tr(method.title), "strong"))
-        row.addStretch(1)
+        row.addWidget(ElidedLabel(self.tr(method.title), "strong"), 1)
         self._verdict = chip("", name=f"save.verdict.{method.key}")
         row.addWidget(self._verdict)
         column.addLayout(row)
@@ -59,7 +58,7 @@ class MethodCard(QFrame):
         self._keeps = QVBoxLayout()
         column.addLayout(self._keeps)
         column.addWidget(label(self.tr(method.about), "small", wrap=True))
-        self._remark = label("", "remark", wrap=True)
+        self._remark = label("", "small", wrap=True)
         column.addWidget(self._remark)
         self._notes = label("", "small", wrap=True)
         self._notes.setText(
@@ -76,7 +75,7 @@ class MethodCard(QFrame):
         caution = (self.method.caution or {}).get(variant, "")
         if refused is not None:
             set_tone(self._verdict, self.tr("refused"), "danger")
-            self._remark.setText(f"{refused.error}: {refused.message_start}\n{refused.reason}")
+            self._remark.setText(f"{refused.error}: {refused.message_start} {refused.reason}")
         elif caution:
             set_tone(self._verdict, self.tr("with a catch"), "warning")
             self._remark.setText(caution)
@@ -208,6 +207,7 @@ class SavePanel(QWidget):
         self._chosen = key
         for other, card in self._cards.items():
             card.set_chosen(other == key)
+        self._area.ensureWidgetVisible(self._cards[key], 0, 12)
         if self._settings is not None:
             self.target.setText(SAVE_METHODS[key].targets[self._settings.demo])
         self._refresh_button()

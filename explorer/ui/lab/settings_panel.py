@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.lab.catalog import DATASETS, DEMOS, LOSSES, OPTIMIZERS, Demo, DemoSettings, Line
-from explorer.ui.widgets import Card, Segmented, button, describe, label, restyle
+from explorer.ui.widgets import Card, Segmented, button, describe, label, restyle, spin_box
 
 
 class _Choice(QFrame):
@@ -162,17 +162,14 @@ class SettingsPanel(QWidget):
         box = QComboBox()
         for key, text in choices:
             box.addItem(text, key)
-        box.setMinimumContentsLength(6)
+        box.setMinimumWidth(40)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         describe(box, name, accessible)
         box.currentIndexChanged.connect(self._edited)
         return box
 
     def _spin(self, name: str, accessible: str, low: int, high: int) -> QSpinBox:
-        box = QSpinBox()
-        box.setRange(low, high)
-        box.setGroupSeparatorShown(False)
-        describe(box, name, accessible)
+        box = spin_box(name, accessible, low, high)
         box.valueChanged.connect(self._edited)
         return box
 
@@ -181,6 +178,7 @@ class SettingsPanel(QWidget):
         validator = QDoubleValidator(1e-12, 1e6, 12, box)
         validator.setLocale(QLocale.c())
         box.setValidator(validator)
+        box.setMinimumWidth(40)
         describe(box, name, accessible)
         box.textChanged.connect(self._edited)
         return box

@@ -80,11 +80,11 @@ class TrainingPanel(QWidget):
         card = Card()
         row = QHBoxLayout()
         row.setSpacing(8)
-        self.metric = QComboBox()
-        self.metric.addItem("loss")
-        describe(self.metric, "lab.metric", self.tr("Which curve"))
-        self.metric.currentTextChanged.connect(self._metric_chosen)
-        row.addWidget(self.metric)
+        self.metric_choice = QComboBox()
+        self.metric_choice.addItem("loss")
+        describe(self.metric_choice, "lab.metric", self.tr("Which curve"))
+        self.metric_choice.currentTextChanged.connect(self._metric_chosen)
+        row.addWidget(self.metric_choice)
         for text, tone, dashed in (
             (self.tr("train"), "accent", False),
             (self.tr("validation"), "warning", True),
@@ -125,6 +125,7 @@ class TrainingPanel(QWidget):
     def _epochs_card(self) -> Card:
         card = Card(self.tr("Epochs"))
         self._epoch_chip = chip("")
+        self._epoch_chip.hide()
         card.title_row.addWidget(self._epoch_chip)
         card.title_row.addStretch(1)
         self.epochs = RowsModel(self._epoch_headers([]), parent=self)
@@ -134,7 +135,7 @@ class TrainingPanel(QWidget):
         )
         card.body.addWidget(self._epoch_table)
         self._epochs_empty = label(
-            self.tr("One line for each epoch, once the model trains."), "small"
+            self.tr("One line for each epoch, once the model trains."), "small", wrap=True
         )
         card.body.addWidget(self._epochs_empty)
         self._epoch_table.hide()
@@ -201,8 +202,8 @@ class TrainingPanel(QWidget):
             self._add_epoch(metric)
             values = {name: v for name, v in values.items() if name.startswith("val_")}
         self.curves.add(metric.step, values)
-        known = {self.metric.itemText(i) for i in range(self.metric.count())}
-        self.metric.addItems([name for name in self.curves.metrics() if name not in known])
+        known = {self.metric_choice.itemText(i) for i in range(self.metric_choice.count())}
+        self.metric_choice.addItems([name for name in self.curves.metrics() if name not in known])
 
     def show_log(self, text: str) -> None:
         """A line that the training printed."""

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from explorer.analysis.inputs import Choice, Source, Wanted
 from explorer.engine.messages import CallTensor
 from explorer.formats.text import tuple_text
-from explorer.ui.widgets import ElidedLabel, Segmented, button, chip, describe, label
+from explorer.ui.widgets import ElidedLabel, Segmented, button, chip, describe, label, spin_box
 
 
 class InputEditor(QFrame):
@@ -109,10 +109,7 @@ class InputEditor(QFrame):
         return holder
 
     def _spin(self, key: str, accessible: str, low: int, high: int, value: int) -> QSpinBox:
-        box = QSpinBox()
-        box.setRange(low, high)
-        box.setValue(value)
-        describe(box, f"{self.objectName()}.{key}", accessible)
+        box = spin_box(f"{self.objectName()}.{key}", accessible, low, high, value)
         box.valueChanged.connect(self.changed)
         return box
 

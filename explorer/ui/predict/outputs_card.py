@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from PySide6.QtWidgets import QComboBox, QSpinBox, QStackedWidget
+from PySide6.QtWidgets import QComboBox, QStackedWidget
 
 from explorer.formats.text import tuple_text
 from explorer.ui.predict.array_view import ArrayTable, Chart, as_rows
-from explorer.ui.widgets import Card, Segmented, chip, describe, label
+from explorer.ui.widgets import Card, Segmented, chip, describe, label, spin_box
 
 
 class OutputsCard(Card):
@@ -23,8 +23,7 @@ class OutputsCard(Card):
         self.output.currentIndexChanged.connect(self._show_output)
         self._shape = chip("", "code", name="predict.output.shape")
         self._row_caption = label(self.tr("Row"), "small")
-        self.row = QSpinBox()
-        describe(self.row, "predict.row", self.tr("Row that the chart shows"))
+        self.row = spin_box("predict.row", self.tr("Row that the chart shows"), 0, 0)
         self.row.valueChanged.connect(self._show_row)
         self.kind = Segmented(
             "predict.view",
