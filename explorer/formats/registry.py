@@ -6,8 +6,9 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from explorer.formats import diagnosis
 from explorer.formats.artifact import Artifact, UnreadableArtifact
-from explorer.formats.storage import Storage, open_storage
+from explorer.formats.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Format:
         """The reader module, imported on first use."""
         return cast("Reader", importlib.import_module(f"explorer.formats.{self.module}"))
 
+    def fits(self, name: str) -> bool:
+        """Whether a file of this name is likely one; only decides which reader is asked first."""
+        return any(ending and name.lower().endswith(ending) for ending in self.endings)
+
 
 FORMATS: tuple[Format, ...] = (
     Format("SavedModel", ("",), "a folder with saved_model.pb", "saved_model"),
@@ -56,3 +61,38 @@ FORMATS: tuple[Format, ...] = (
     Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras_hdf5"),
     Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite"),
 )
+
+
+def open_artifact(path: str) -> Artifact:
+    """Open a saved model by what is in it; its file ending only decides who is asked first.
+
+    ``path`` is a file, a folder, a checkpoint prefix or an `fsspec` URL. A ``saved_model.pb``
+    opens its folder, a ``.data-…`` shard its checkpoint. Raises `UnreadableArtifact` with what was
+    looked for, what was found and every reader's reason.
+    """
+    storage = diagnosis.locate(path)
+    reasons: dict[str, str] = {}
+    damaged: list[str] = []
+    for row in _in_order(storage):
+        try:
+            match = row.reader().match(storage)
+            if match is not None:
+                return row.reader().open(match)
+            reasons[row.name] = f"It looks for {row.looks_for}; that is not here."
+        except (UnreadableArtifact, OSError) as error:
+            reasons[row.name] = _reason(storage, error)
+            damaged.append(reasons[row.name])
+    raise UnreadableArtifact(
+        damaged[0] if damaged else diagnosis.no_model(storage),
+        path=storage.uri,
+        found=diagnosis.found(storage),
+        reasons=reasons,
+    )
+
+
+def _in_order(storage: Storage) -> list[Format]:
+    return sorted(FORMATS, key=lambda row: not row.fits(storage.name))
+
+
+def _reason(storage: Storage, error: UnreadableArtifact | OSError) -> str:
+    return diagnosis.system_error(storage, error) if isinstance(error, OSError) else str(error)

@@ -61,18 +61,23 @@ class Storage(ABC):
         """Whether ``member`` is a file here."""
         return self.size(member) is not None
 
-    def total_size(self, folder: str = "") -> int:
-        """Bytes of the file, or of all files below ``folder``."""
+    def total_size(self) -> int:
+        """Bytes of the file, or of all files in the folder and below it."""
         if not self.is_folder:
             return self.size() or 0
         total = 0
-        for entry in self.entries(folder):
-            below = f"{folder}/{entry.name}" if folder else entry.name
-            total += self.total_size(below) if entry.is_folder else entry.size
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            for entry in self.entries(folder):
+                total += entry.size
+                if entry.is_folder:
+                    pending.append(f"{folder}/{entry.name}" if folder else entry.name)
         return total
 
 
-def _checked(member: str) -> str:
+def check_member(member: str) -> str:
+    """The name itself; raises `UnreadableArtifact` where it would leave the folder."""
     if member.startswith("/") or "\\" in member or ".." in member.split("/"):
         raise UnreadableArtifact(f"The name {member!r} points outside the model's folder.")
     return member
@@ -88,40 +93,45 @@ class LocalStorage(Storage):
         self.is_folder = self._path.is_dir()
 
     def _locate(self, member: str) -> Path:
-        path = self._path / _checked(member) if member else self._path
+        path = self._path / check_member(member) if member else self._path
         if not path.resolve().is_relative_to(self._path):
             raise UnreadableArtifact(
-                f"{member} is a symbolic link that leads out of {self.name}; it is not followed."
+                f"{member} is a symbolic link that leads out of {self.name}, so it is not "
+                "followed. Copy the folder with its links resolved, and open the copy."
             )
         return path
 
     def entries(self, folder: str = "") -> list[Entry]:
+        """The members of ``folder``, sorted by name; empty where it does not exist."""
         path = self._locate(folder)
         if not path.is_dir():
             return []
         with os.scandir(path) as found:
-            listed = [
-                Entry(e.name, e.is_dir(follow_symlinks=False), _entry_size(e)) for e in found
-            ]
+            listed = [Entry(e.name, e.is_dir(follow_symlinks=False), _entry_size(e)) for e in found]
         return sorted(listed, key=lambda entry: entry.name)
 
     def size(self, member: str = "") -> int | None:
+        """Bytes of a file, or ``None`` where there is no such file."""
         path = self._locate(member)
         return path.stat().st_size if path.is_file() else None
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
+        """Up to ``length`` bytes from ``offset``."""
         with self.open(member) as file:
             file.seek(offset)
             return file.read(-1 if length is None else length)
 
     def open(self, member: str = "") -> IO[bytes]:
+        """A seekable file object over a member."""
         return self._locate(member).open("rb")
 
     def parent(self) -> Storage | None:
+        """The folder this lies in."""
         return LocalStorage(self._path.parent)
 
     @property
     def local_path(self) -> Path | None:
+        """The path itself."""
         return self._path
 
 
@@ -140,9 +150,10 @@ class RemoteStorage(Storage):
         self.is_folder = bool(filesystem.isdir(self._path))
 
     def _locate(self, member: str) -> str:
-        return f"{self._path}/{_checked(member)}" if member else self._path
+        return f"{self._path}/{check_member(member)}" if member else self._path
 
     def entries(self, folder: str = "") -> list[Entry]:
+        """The members of ``folder``, sorted by name; empty where it does not exist."""
         path = self._locate(folder)
         if not self._fs.isdir(path):
             return []
@@ -157,17 +168,21 @@ class RemoteStorage(Storage):
         return sorted(listed, key=lambda entry: entry.name)
 
     def size(self, member: str = "") -> int | None:
+        """Bytes of a file, or ``None`` where there is no such file."""
         path = self._locate(member)
         return int(self._fs.size(path)) if self._fs.isfile(path) else None
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
+        """Up to ``length`` bytes from ``offset``."""
         end = None if length is None else offset + length
         return bytes(self._fs.cat_file(self._locate(member), start=offset, end=end))
 
     def open(self, member: str = "") -> IO[bytes]:
+        """A seekable file object over a member."""
         return cast("IO[bytes]", self._fs.open(self._locate(member), "rb"))
 
     def parent(self) -> Storage | None:
+        """The folder this lies in."""
         above, _, _ = self._path.rpartition("/")
         return RemoteStorage(self._fs, above, above) if above else None
 

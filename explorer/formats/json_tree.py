@@ -1,0 +1,83 @@
+"""JSON found in a file, as indented text and as tree nodes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from explorer.formats.artifact import Node, NodeList, NodeType
+from explorer.formats.text import count_text
+
+LARGEST_JSON = 64 << 20
+"""Bytes of JSON that are parsed; a longer text is not."""
+
+_SHORT = 80
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text, or ``None`` where it is none, too long or nested too deep."""
+    if len(text) > LARGEST_JSON:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_object(text: str | bytes) -> dict[str, Any] | None:
+    """The value of a JSON text that is an object, else ``None``."""
+    value = parse_json(text)
+    return value if isinstance(value, dict) else None
+
+
+def json_text(value: Any) -> str:
+    """A parsed value as text, objects and lists indented by two."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:
+        return "nested too deep to be written out"
+
+
+def short_text(text: str) -> str:
+    """The first line of a text, cut where it is long."""
+    line = text.strip().partition("\n")[0]
+    whole = len(line) <= _SHORT and line == text.strip()
+    return line if whole else line[:_SHORT].rstrip() + " …"
+
+
+def json_children(value: Any) -> NodeList | None:
+    """The members of an object or list as nodes, made when asked for; ``None`` for the rest."""
+    if isinstance(value, dict) and value:
+        return NodeList(lambda: [json_node(str(key), below) for key, below in value.items()])
+    if isinstance(value, list) and value:
+        return NodeList(lambda: [json_node(f"[{i}]", below) for i, below in enumerate(value)])
+    return None
+
+
+def json_node(name: str, value: Any) -> Node:
+    """One member: its value in the summary column, the whole of it in the attributes."""
+    return Node(
+        name,
+        NodeType.ATTRIBUTE,
+        kind=_kind(value),
+        summary=_summary(value),
+        attributes=lambda: [("value", json_text(value))],
+        source=json_children(value),
+    )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        class_name = value.get("class_name")
+        return class_name if isinstance(class_name, str) else "object"
+    return "list" if isinstance(value, list) else "value"
+
+
+def _summary(value: Any) -> str:
+    if isinstance(value, dict):
+        return count_text(len(value), "entry", "entries")
+    if isinstance(value, list):
+        return count_text(len(value), "item")
+    return short_text(json_text(value))

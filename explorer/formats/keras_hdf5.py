@@ -1,0 +1,232 @@
+"""HDF5 files: whole Keras models, Keras weights of either layout, and any other.
+
+How Keras lays them out: ``keras/src/legacy/saving/legacy_h5_format.py`` (a group per layer) and
+``keras/src/saving/saving_lib.py`` (the object tree).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from h5py import h5g
+
+from explorer.formats.artifact import (
+    Artifact,
+    Contents,
+    Layer,
+    Node,
+    NodeType,
+    Producer,
+    Role,
+    Tensor,
+    UnreadableArtifact,
+)
+from explorer.formats.hdf5_file import (
+    HDF5_ERRORS,
+    Hdf5File,
+    check_complete,
+    has_names,
+    names_attribute,
+    plain,
+    superblock_offset,
+    text_attribute,
+)
+from explorer.formats.hdf5_tree import Hdf5View, attributes_of, link_names, root_source, walk
+from explorer.formats.json_tree import parse_object
+from explorer.formats.keras_config import LayerConfig, architecture, read_config
+from explorer.formats.keras_store import store_layers, store_role
+from explorer.formats.keras_weights import (
+    contents_of,
+    group_layers,
+)
+from explorer.formats.registry import Match
+from explorer.formats.storage import Storage
+from explorer.formats.text import count_text
+
+
+def match(storage: Storage) -> Match | None:
+    """Look for the signature; raises `UnreadableArtifact` where the file is cut short."""
+    if storage.is_folder:
+        return None
+    offset = superblock_offset(storage)
+    if offset is None:
+        return None
+    check_complete(storage, offset)
+    return Match(storage)
+
+
+def open(match: Match) -> Artifact:
+    """Open the file and keep it open until the artifact is closed."""
+    file = Hdf5File(match.storage)
+    try:
+        return _Reading(match.storage, file, _layout_of(file)).artifact()
+    except HDF5_ERRORS as error:
+        file.close()
+        raise UnreadableArtifact(
+            f"{file.name} is an HDF5 file, but its root group cannot be read: {plain(error)}. "
+            "Copy or download it again."
+        ) from error
+    except UnreadableArtifact:
+        file.close()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which of the ways to write HDF5 this is, and what its attributes say."""
+
+    format: str
+    format_name: str
+    root: str = ""
+    names: tuple[str, ...] = ()
+    model: LayerConfig | None = None
+    compiled: bool = False
+    producer: Producer = field(default_factory=Producer)
+
+    def role(self, path: str) -> Role:
+        """What the dataset at a path is for."""
+        if self.format == "keras_hdf5":
+            return _WHOLE_ROLES.get(path.partition("/")[0], Role.OTHER)
+        if self.format == "hdf5":
+            return Role.OTHER
+        if not self.names:
+            return store_role(path)
+        in_layer = path.partition("/")[0] in (*self.names, "top_level_model_weights")
+        return Role.WEIGHT if in_layer else Role.OTHER
+
+
+_WHOLE_ROLES = {"model_weights": Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
+
+
+def _layout_of(file: Hdf5File) -> _Layout:
+    root = file.root
+    groups = set(link_names(root))
+    config = text_attribute(root, "model_config")
+    if config or b"model_weights" in groups:
+        return _whole_model(file, config, groups)
+    if has_names(root, "layer_names"):
+        names = tuple(names_attribute(root, "layer_names"))
+        return _Layout(
+            "keras_weights_hdf5", "HDF5 weights", names=names, producer=_producer([root])
+        )
+    if b"vars" in groups:
+        return _Layout("keras_weights_hdf5", "HDF5 weights")
+    return _Layout("hdf5", "HDF5")
+
+
+def _whole_model(file: Hdf5File, config: str, groups: set[bytes]) -> _Layout:
+    root = file.root
+    holders = [root]
+    if b"model_weights" in groups:
+        holders.append(h5g.open(root, b"model_weights"))
+    return _Layout(
+        "keras_hdf5",
+        "Keras HDF5",
+        root="model_weights",
+        names=tuple(names_attribute(holders[-1], "layer_names")),
+        model=read_config(parse_object(config)),
+        compiled=bool(text_attribute(root, "training_config")),
+        producer=_producer(holders),
+    )
+
+
+def _producer(holders: Sequence[Any]) -> Producer:
+    def said(name: str) -> str:
+        return next((text for h in holders if (text := text_attribute(h, name))), "")
+
+    return Producer(keras=said("keras_version"), backend=said("backend"))
+
+
+class _Reading:
+    """One open file on its way to an `Artifact`."""
+
+    def __init__(self, storage: Storage, file: Hdf5File, layout: _Layout) -> None:
+        self._storage = storage
+        self._file = file
+        self._layout = layout
+        kinds = self._kinds()
+        self._view = Hdf5View(file, layout.role, lambda path: kinds.get(path, ""), storage.name)
+        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(lambda: tuple(walk(self._view)))
+
+    def _kinds(self) -> dict[str, str]:
+        layers = self._layout.model.layers if self._layout.model else ()
+        return {f"{self._layout.root}/{layer.name}": layer.class_name for layer in layers}
+
+    def artifact(self) -> Artifact:
+        missing = self._missing()
+        return Artifact(
+            path=self._storage.uri,
+            name=self._storage.name,
+            format=self._layout.format,
+            format_name=self._layout.format_name,
+            size=self._file.size,
+            root=self._root(),
+            producer=self._layout.producer,
+            contents=self._contents(not missing),
+            tensors=self.tensors,
+            layers=cache(self._layers),
+            notes=self._notes(missing),
+            close=self._file.close,
+        )
+
+    def _root(self) -> Node:
+        return Node(
+            self._storage.name,
+            NodeType.FILE,
+            kind=self._layout.format_name,
+            size=self._file.size,
+            attributes=lambda: attributes_of(self._file),
+            source=root_source(self._view),
+        )
+
+    def _contents(self, complete: bool) -> Contents:
+        if self._layout.format == "hdf5":
+            return Contents()
+        known = architecture(self._layout.model)
+        return contents_of(self.tensors(), known, self._layout.compiled, complete)
+
+    def _layers(self) -> tuple[Layer, ...]:
+        layout = self._layout
+        if layout.names or layout.model:
+            return group_layers(layout.model, layout.names, self.tensors(), layout.root)
+        return (
+            store_layers(None, self._file, self.tensors())
+            if layout.format == "keras_weights_hdf5"
+            else ()
+        )
+
+    def _missing(self) -> list[str]:
+        """Weights that the attributes list, but the file does not hold."""
+        if not self._layout.names:
+            return []
+        stored = {tensor.path for tensor in self.tensors()}
+        root = self._file.root
+        if self._layout.root:
+            root = h5g.open(root, self._layout.root.encode())
+        groups = set(link_names(root))
+        missing: list[str] = []
+        for layer in self._layout.names:
+            if layer.encode() not in groups:
+                missing.append(layer)
+                continue
+            above = f"{self._layout.root}/{layer}" if self._layout.root else layer
+            names = names_attribute(h5g.open(root, layer.encode()), "weight_names")
+            missing += [name for name in names if f"{above}/{name}" not in stored]
+        return missing
+
+    def _notes(self, missing: list[str]) -> tuple[str, ...]:
+        if self._layout.format == "hdf5":
+            return (
+                "Nothing in this HDF5 file says that Keras wrote it, so its datasets are shown "
+                "as they are and not counted as weights.",
+            )
+        if not missing:
+            return ()
+        listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+        return (
+            f"{count_text(len(missing), 'weight')} that the file lists cannot be found in it: "
+            f"{listed}. The save was interrupted, or the file was changed afterwards.",
+        )

@@ -1,0 +1,82 @@
+"""Keras weights with a group per layer: up to Keras 2, and in ``.h5`` files to this day.
+
+The attribute ``layer_names`` lists the groups. The other layout is in `keras_store`. What both
+need to turn tensors into layers and contents is here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from explorer.formats.artifact import Contents, Layer, Role, Tensor, Tri
+from explorer.formats.keras_config import CountAt, LayerConfig, Place, make_layers
+
+
+def numbers_in(tensor: Tensor) -> int:
+    """How many numbers a stored tensor holds."""
+    return math.prod(d or 0 for d in tensor.shape or ())
+
+
+def parts_of(path: str) -> list[str]:
+    """The components of a path; archives written on Windows may hold backslashes."""
+    return path.replace("\\", "/").split("/")
+
+
+def has_role(tensors: Sequence[Tensor], role: Role) -> bool:
+    """Whether any tensor plays this part."""
+    return any(tensor.role is role for tensor in tensors)
+
+
+def yes_if(answer: bool, otherwise: Tri = Tri.NO) -> Tri:
+    """``YES`` or, without it, what is given."""
+    return Tri.YES if answer else otherwise
+
+
+def group_layers(
+    model: LayerConfig | None, names: Sequence[str], tensors: Sequence[Tensor], root: str
+) -> tuple[Layer, ...]:
+    """The layers of a config, or just ``names`` without one, with the numbers in their groups.
+
+    ``root`` is the path of the group that holds one group per layer, empty for the file itself.
+    """
+    by_layer = _by_layer(tensors, root)
+    totals = {name: sum(map(numbers_in, found)) for name, found in by_layer.items()}
+    if model is None or not model.layers:
+        return tuple(Layer(name, "", parameters=totals.get(name, 0)) for name in names)
+    listed = {layer.name for layer in model.layers}
+    total = sum(count for name, count in totals.items() if name in listed)
+    return make_layers(model, _group_count_at(by_layer), total)
+
+
+def _group_count_at(by_layer: Mapping[str, list[Tensor]]) -> CountAt:
+    def count_at(place: Place) -> int | None:
+        found = by_layer.get(place.names[0], [])
+        inner = set(place.names[1:])
+        counts = [numbers_in(t) for t in found if inner <= set(parts_of(t.path)[:-1])]
+        return sum(counts) if counts else None
+
+    return count_at
+
+
+def _by_layer(tensors: Sequence[Tensor], root: str) -> dict[str, list[Tensor]]:
+    skipped = len(root) + 1 if root else 0
+    found: dict[str, list[Tensor]] = {}
+    for tensor in tensors:
+        if tensor.role is Role.WEIGHT:
+            found.setdefault(tensor.path[skipped:].partition("/")[0], []).append(tensor)
+    return found
+
+
+def contents_of(
+    tensors: Sequence[Tensor], architecture: Tri, compiled: bool, complete: bool = True
+) -> Contents:
+    """What a Keras file holds, by its tensors; ``compiled`` where it says how to train on."""
+    weights = has_role(tensors, Role.WEIGHT)
+    optimizer = has_role(tensors, Role.OPTIMIZER)
+    return Contents(
+        weights=yes_if(weights and complete, Tri.PARTLY if weights else Tri.NO),
+        architecture=architecture,
+        optimizer=yes_if(optimizer, Tri.PARTLY if compiled else Tri.NO),
+        compile=yes_if(compiled),
+    )
