@@ -1,0 +1,89 @@
+"""Writing one tensor to a file of its own."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from explorer.analysis.statistics import chunk_selections
+from explorer.formats.artifact import Tensor, TensorUnreadable
+
+CHUNK_VALUES = 1 << 20
+
+
+def export_npy(tensor: Tensor, target: Path) -> None:
+    """Write ``tensor`` as a ``.npy`` file, whole or not at all; memory stays bounded.
+
+    Types that NumPy itself does not have, such as bfloat16, are written as the float32 or int8
+    that holds every value of theirs; strings as fixed-width bytes. Raises `TensorUnreadable` and
+    `OSError`.
+    """
+    if tensor.shape is None or None in tensor.shape:
+        raise TensorUnreadable(f"The shape of {tensor.path} is not known, so it has no values.")
+    with _whole(target) as file:
+        _write(tensor, tuple(int(d or 0) for d in tensor.shape), file)
+
+
+def export_npz(arrays: Mapping[str, np.ndarray], target: Path) -> None:
+    """Write arrays as an ``.npz`` file, whole or not at all, in types that NumPy itself has.
+
+    Raises `TensorUnreadable` and `OSError`.
+    """
+    plain = {name: _fixed_width(array) for name, array in arrays.items()}
+    with _whole(target) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in plain.items():  # not savez: an output may be called "file"
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    """A file beside ``target`` that takes its place once it is complete."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(tensor: Tensor, shape: tuple[int, ...], file: IO[bytes]) -> None:
+    if tensor.dtype == "string" or math.prod(shape) == 0:
+        np.save(file, _fixed_width(tensor.read()), allow_pickle=False)
+        return
+    written: np.dtype | None = None
+    for selection in chunk_selections(shape, CHUNK_VALUES):
+        values = np.asarray(tensor.read(selection))
+        if written is None:
+            written = _numpy_dtype(values.dtype)
+            header = {"descr": written.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        file.write(np.ascontiguousarray(values, written).tobytes())
+
+
+def _numpy_dtype(dtype: np.dtype) -> np.dtype:
+    if dtype.type.__module__ != "ml_dtypes":
+        return dtype
+    return np.dtype(np.int8 if "int" in dtype.name else np.float32)
+
+
+def _fixed_width(values: np.ndarray) -> np.ndarray:
+    """Strings as NumPy's fixed-width bytes, which lose zero bytes at the end: those are refused."""
+    values = np.asarray(values)
+    if values.dtype != object:
+        return values.astype(_numpy_dtype(values.dtype))
+    texts = [bytes(text) for text in values.ravel()]
+    if any(text.endswith(b"\0") for text in texts):
+        raise TensorUnreadable(
+            "The strings end in zero bytes, which a .npy file cannot keep. Copy them from the "
+            "Values tab instead."
+        )
+    return np.array(texts, dtype=np.bytes_).reshape(values.shape)

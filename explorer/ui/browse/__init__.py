@@ -1,0 +1,1 @@
+"""The Browse page: an artifact's tree, its tensors and its signatures."""

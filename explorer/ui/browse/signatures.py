@@ -1,0 +1,210 @@
+"""The Signatures tab: every signature with its tensors, and every concrete function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from explorer.analysis.snippets import signature_code
+from explorer.formats.artifact import (
+    Artifact,
+    NodeType,
+    SavedFunction,
+    Signature,
+    SignatureTensor,
+)
+from explorer.formats.text import tuple_text
+from explorer.ui.background import Background
+from explorer.ui.icons import node_icon
+from explorer.ui.widgets import (
+    Card,
+    RowsModel,
+    Table,
+    button,
+    chip,
+    clear_layout,
+    label,
+    page_scroll,
+)
+
+_COPIED = 1500  # milliseconds that the button says so
+
+
+class SignaturesTab(QWidget):
+    """Shows an artifact's signatures and functions. ``predict_asked`` carries a signature's key."""
+
+    predict_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._artifact: Artifact | None = None
+        self._waiting: list[Signature] = []
+        self._reads = Background(self)
+        self._next = QTimer(self, interval=0)
+        self._next.timeout.connect(self._add_card)
+        self.cards = QWidget()
+        self.cards.setObjectName("signatures.list")
+        self.cards.setAccessibleName(self.tr("Signatures"))
+        self._cards = QVBoxLayout(self.cards)
+        self._cards.setContentsMargins(0, 0, 0, 0)
+        self._cards.setSpacing(12)
+        self.functions = FunctionsCard()
+        self._reason = label("", "muted", wrap=True, name="signatures.reason")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._scroll())
+
+    def _scroll(self) -> QScrollArea:
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(18, 14, 18, 18)
+        column.setSpacing(12)
+        for widget in (self.cards, self.functions, self._reason):
+            column.addWidget(widget)
+        column.addStretch(1)
+        return page_scroll(body)
+
+    def show_artifact(self, artifact: Artifact | None) -> None:
+        """Show another artifact; the cards are made one by one, so that nothing stalls."""
+        if artifact is self._artifact:
+            return
+        self._artifact = artifact
+        clear_layout(self._cards)
+        self.functions.hide()
+        self._reason.hide()
+        self._reads.drop()
+        self._waiting = list(artifact.signatures) if artifact else []
+        if artifact is not None:
+            self._next.start()
+            self._reads.run(artifact.functions, self.functions.show_functions, self._show_reason)
+
+    def _add_card(self) -> None:
+        artifact = self._artifact
+        if not self._waiting or artifact is None:
+            self._next.stop()
+            return
+        card = SignatureCard(artifact, self._waiting.pop(0))
+        card.predict_asked.connect(self.predict_asked)
+        self._cards.addWidget(card)
+
+    def _show_reason(self, error: Exception) -> None:
+        text = self.tr("The functions cannot be listed: {why}")
+        self._reason.setText(text.format(why=str(error) or type(error).__name__))
+        self._reason.show()
+
+
+class SignatureCard(Card):
+    """One signature: inputs beside outputs."""
+
+    predict_asked = Signal(str)
+
+    def __init__(self, artifact: Artifact, signature: Signature) -> None:
+        super().__init__()
+        self._artifact, self._signature = artifact, signature
+        name = f"signatures.{signature.key}"
+        self.setObjectName(name)
+        self.body.addLayout(self._heading(name))
+        tables = QHBoxLayout()
+        tables.setSpacing(18)
+        for title, key, tensors in (
+            (self.tr("Input"), "inputs", signature.inputs),
+            (self.tr("Output"), "outputs", signature.outputs),
+        ):
+            column = QVBoxLayout()
+            column.addWidget(_tensor_table(f"{name}.{key}", title, tensors, self))
+            column.addStretch(1)
+            tables.addLayout(column, 1)
+        self.body.addLayout(tables)
+
+    def _heading(self, name: str) -> QHBoxLayout:
+        signature = self._signature
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self._badge = QLabel()
+        self._badge.setPixmap(node_icon(NodeType.SIGNATURE).pixmap(14, 14))
+        row.addWidget(self._badge)
+        key = label(signature.key, "cardTitle")
+        row.addWidget(key)
+        if signature.method:
+            row.addWidget(chip(signature.method))
+        if signature.tag_set:
+            tags = chip(", ".join(signature.tag_set))
+            tags.setToolTip(self.tr("Tag set of the meta graph"))
+            row.addWidget(tags)
+        row.addStretch(1)
+        self._copy = button(
+            self.tr("Copy as code"),
+            f"{name}.copy",
+            tip=self.tr("Copy Python code that loads the artifact and calls this signature"),
+        )
+        self._copy.clicked.connect(self._copy_code)
+        predict = button(
+            self.tr("Predict"),
+            f"{name}.predict",
+            role="primary",
+            tip=self.tr("Load the artifact and run this signature"),
+        )
+        predict.clicked.connect(lambda: self.predict_asked.emit(signature.key))
+        row.addWidget(self._copy)
+        row.addWidget(predict)
+        return row
+
+    def _copy_code(self) -> None:
+        QGuiApplication.clipboard().setText(signature_code(self._artifact, self._signature))
+        self._copy.setText(self.tr("Copied"))
+        QTimer.singleShot(_COPIED, self._copy, lambda: self._copy.setText(self.tr("Copy as code")))
+
+
+def _tensor_table(
+    name: str, title: str, tensors: Sequence[SignatureTensor], owner: QWidget
+) -> Table:
+    headers = (title, owner.tr("dtype"), owner.tr("Shape"), owner.tr("Graph tensor"))
+    model = RowsModel(headers, mono=(1, 2, 3), muted=(1, 3), parent=owner)
+    model.set_rows((t.name, t.dtype, tuple_text(t.shape), t.graph_tensor) for t in tensors)
+    table = Table(model, name, title)
+    header = table.horizontalHeader()
+    for column in (1, 2):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+    return table
+
+
+class FunctionsCard(Card):
+    """The concrete functions of the object graph, one row each; the chosen one below in full."""
+
+    def __init__(self) -> None:
+        super().__init__(self.tr("Concrete functions"))
+        self.count = chip("0", name="signatures.functions.count")
+        self.title_row.addWidget(self.count)
+        self.title_row.addStretch(1)
+        headers = (self.tr("Function"), self.tr("Called with"), self.tr("Returns"))
+        self.model = RowsModel(headers, mono=(0, 1, 2), parent=self)
+        self.table = Table(self.model, "signatures.functions", self.tr("Concrete functions"))
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Interactive)
+        self.body.addWidget(self.table)
+        self.hide()
+
+    def show_functions(self, functions: Sequence[SavedFunction]) -> None:
+        """Show every variant of every function."""
+        rows = [row for function in functions for row in _variants(function)]
+        self.count.setText(f"{len(rows):,}")
+        self.model.set_rows(rows)
+        self.setVisible(bool(rows))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        width = event.size().width()
+        for column, percent in ((0, 28), (2, 22)):
+            self.table.horizontalHeader().resizeSection(column, width * percent // 100)
+
+
+def _variants(function: SavedFunction) -> list[tuple[str, str, str]]:
+    name = f"{function.owner}.{function.name}" if function.owner else function.name
+    return [
+        (name, ", ".join(variant.arguments), ", ".join(variant.returns))
+        for variant in function.variants
+    ]
