@@ -229,6 +229,11 @@ class SaveMethod:
     refused: Mapping[Variant, Refused] | None = None
     caution: Mapping[Variant, str] | None = None
     keeps_by_variant: Mapping[Variant, tuple[str, ...]] | None = None
+    calls_by_variant: Mapping[Variant, str] | None = None
+
+    def call_for(self, variant: Variant) -> str:
+        """The call made for this variant."""
+        return (self.calls_by_variant or {}).get(variant, self.call)
 
     def kept(self, variant: Variant) -> tuple[str, ...]:
         """What the artifact of this variant holds."""
@@ -238,6 +243,9 @@ class SaveMethod:
         """Why the library refuses this variant, or ``None``."""
         return (self.refused or {}).get(variant)
 
+
+_SUBCLASSES = (Variant.SUBCLASS_2, Variant.SUBCLASS_3, Variant.PORTED_3)
+"""Not compiled, as in the notes: their optimizer lies beside the model and is in no artifact."""
 
 _ENDING = Refused(
     "ValueError",
@@ -263,6 +271,7 @@ _TRACED = (
     "restores the variables and the traced function still answers with others. Predict shows by "
     "how much."
 )
+_NEEDS_CLASS = "Holds the name of the class, not its code: loads only with custom_objects given."
 
 SAVE_METHODS: Mapping[str, SaveMethod] = {
     method.key: method
@@ -317,6 +326,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
                 (Variant.SUBCLASS_3, Variant.PORTED_3),
                 "Saves the weights, but the file cannot be loaded: it holds no layers to rebuild.",
             ),
+            keeps_by_variant=dict.fromkeys((Variant.SUBCLASS_3, Variant.PORTED_3), ("weights",)),
         ),
         SaveMethod(
             key="saved_model",
@@ -330,6 +340,11 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "4_keras_model", "subclass": "4_selfdefined_model"},
             is_folder=True,
             loader="saved_model",
+            keeps_by_variant=dict.fromkeys(_SUBCLASSES, ("weights", "graph", "signatures")),
+            calls_by_variant={
+                Variant.PORTED_3: 'tf.saved_model.save(model, "{name}", '
+                "signatures=tf.function(model.call, input_signature=[digits]))"
+            },
         ),
         SaveMethod(
             key="checkpoint_weights",
@@ -343,6 +358,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "checkpoints", "subclass": "checkpoints"},
             is_folder=True,
             loader="load_weights",
+            keeps_by_variant={Variant.SUBCLASS_2: ("weights",)},
             refused=dict.fromkeys(
                 (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _ENDING
             ),
@@ -353,13 +369,15 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             title="Weights today",
             call='model.save_weights("{name}")',
             load_call='model.load_weights("{name}")',
-            keeps=("weights",),
-            about="The same for Keras 3: the ending .weights.h5 is required.",
+            keeps=("weights", "optimizer"),
+            about="The same for Keras 3: the ending .weights.h5 is required. A compiled model's "
+            "optimizer is kept too.",
             targets={"functional": "1_model.weights.h5", "subclass": "1_model.weights.h5"},
             is_folder=False,
             loader="load_weights",
             today=True,
             caution={Variant.SUBCLASS_3: _TRACED},
+            keeps_by_variant=dict.fromkeys(_SUBCLASSES, ("weights",)),
         ),
         SaveMethod(
             key="export",
@@ -386,7 +404,12 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             is_folder=False,
             loader="load_model",
             today=True,
-            caution={Variant.SUBCLASS_3: _TRACED},
+            caution={
+                Variant.SUBCLASS_2: _NEEDS_CLASS,
+                Variant.PORTED_3: _NEEDS_CLASS,
+                Variant.SUBCLASS_3: f"{_NEEDS_CLASS} {_TRACED}",
+            },
+            keeps_by_variant=dict.fromkeys(_SUBCLASSES, ("weights",)),
         ),
         SaveMethod(
             key="checkpoint",
@@ -400,6 +423,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             is_folder=True,
             loader="restore_checkpoint",
             today=True,
+            keeps_by_variant=dict.fromkeys(_SUBCLASSES, ("weights",)),
         ),
         SaveMethod(
             key="tflite",

@@ -83,6 +83,12 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "TypeError",
+        r"Error encountered during deserialization: .*unexpected keyword argument",
+        "The class given does not take the settings that Keras stored for it. Let its __init__ "
+        "take **kwargs, or define from_config.",
+    ),
+    (
+        "TypeError",
         r"missing (a )?required argument|got (an )?unexpected keyword|missing required "
         r"positional|Binding inputs to tf\.function",
         "The signature's inputs have other names. Pass each input by the name that the signature "

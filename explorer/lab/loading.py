@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import tensorflow as tf
 
 from explorer.lab.catalog import LOADERS, DemoSettings, Line
 from explorer.lab.explaining import ArtifactError
-from explorer.lab.models import build, keras_of, subclass_of
+from explorer.lab.models import DemoModel, build, keras_of, subclass_of
 from explorer.lab.running import KerasRunner, Runner, SavedModelRunner, TFLiteRunner
 
 _MOST_WARNINGS = 20
@@ -51,7 +52,7 @@ def load(path: str, loader: str, demo: DemoSettings | None = None) -> LoadedArti
         warnings.simplefilter("default")
         runner = _READERS[loader](name, demo)
     seconds = time.perf_counter() - start
-    said = dict.fromkeys(str(warning.message) for warning in caught)
+    said = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
     call = LOADERS[loader].call.format(name=name)
     return LoadedArtifact(runner, call, seconds, tuple(said)[:_MOST_WARNINGS])
 
@@ -96,16 +97,20 @@ def _keras_with_class(line: Line) -> Callable[[str, DemoSettings | None], Runner
     return read
 
 
-def _weights(name: str, demo: DemoSettings | None) -> Runner:
+def _fresh(demo: DemoSettings | None) -> DemoModel:
+    """A new model with other initial weights, so that one that is not restored shows."""
     assert demo is not None  # noqa: S101 - checked by `load`
-    built = build(demo)
+    return build(msgspec.structs.replace(demo, seed=demo.seed ^ 1))
+
+
+def _weights(name: str, demo: DemoSettings | None) -> Runner:
+    built = _fresh(demo)
     built.model.load_weights(name)
     return KerasRunner(built.model, built)
 
 
 def _checkpoint(name: str, demo: DemoSettings | None) -> Runner:
-    assert demo is not None  # noqa: S101 - checked by `load`
-    built = build(demo)
+    built = _fresh(demo)
     status = tf.train.Checkpoint(model=built.model).restore(name)
     status.assert_existing_objects_matched().expect_partial()
     return KerasRunner(built.model, built)

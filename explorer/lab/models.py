@@ -57,8 +57,7 @@ def keras_of(line: Line) -> Any:
 def build(settings: DemoSettings) -> DemoModel:
     """A new model with initial weights from the seed. Raises `SettingsError`.
 
-    Names that Keras would count up are given as the first model of a process has them, so that
-    artifacts do not depend on what was built before.
+    Layers and models, which Keras would number on, are named as in a fresh process.
     """
     check(settings)
     keras = keras_of(settings.line)
@@ -99,6 +98,8 @@ def subclass_of(settings: DemoSettings) -> Any:
     """The class ``MyModel`` of the notes, with the layers of the settings.
 
     Unless ported, ``call`` is a ``tf.function`` with an input signature, as the notes write it.
+    Beyond the notes, it takes the keywords with which Keras 3 rebuilds a model from a file; without
+    them every such load ends in a `TypeError`.
     """
     keras = keras_of(settings.line)
     base: Any = keras.Model
@@ -107,7 +108,7 @@ def subclass_of(settings: DemoSettings) -> Any:
     class MyModel(base):  # type: ignore[misc]
         """A model with its structure in code."""
 
-        def __init__(self, num_classes: int = settings.classes) -> None:
+        def __init__(self, num_classes: int = settings.classes, **_rebuilt: object) -> None:
             super().__init__(name="my_model")
             self.num_classes = num_classes
             for number, layer in enumerate((*hidden, last)):

@@ -41,10 +41,20 @@ def staged(target: Path, *, replace: bool) -> Iterator[Path]:
         with _locked(folder):
             new = folder / "new" / target.name
             new.parent.mkdir()
-            yield new
+            try:
+                yield new
+            except Exception as error:
+                _name_target(error, new.parent, target.parent)
+                raise
             _move(new, target, folder / "old")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name_target(error: Exception, written: Path, asked: Path) -> None:
+    """Have a library's error speak of the path that the person gave."""
+    old, new = str(written), str(asked)
+    error.args = tuple(a.replace(old, new) if isinstance(a, str) else a for a in error.args)
 
 
 def remove_leftovers(parent: Path) -> None:

@@ -52,7 +52,7 @@ def _save_whole(demo: DemoModel, path: str) -> None:
 def _save_saved_model(demo: DemoModel, path: str) -> None:
     if demo.settings.variant is Variant.PORTED_3:
         serve = tf.function(demo.model.call, input_signature=[input_spec(demo.settings)])
-        tf.saved_model.save(demo.model, path, signatures={"serving_default": serve})
+        tf.saved_model.save(demo.model, path, signatures=serve)
     else:
         tf.saved_model.save(demo.model, path)
 
