@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from dataclasses import dataclass
+
 from explorer.formats.artifact import Selection, TensorUnreadable
 from explorer.formats.text import bytes_text
 
@@ -15,19 +19,46 @@ MOST_PACKED = 1100
 def selected_shape(shape: tuple[int, ...], selection: Selection) -> tuple[int, ...]:
     """The shape of ``array[selection]`` for an array of ``shape``.
 
-    Raises `TensorUnreadable` where the selection does not fit.
+    Raises `IndexError` as NumPy does.
     """
     if len(selection) > len(shape):
-        raise TensorUnreadable(
-            f"The selection names {len(selection)} dimensions, but there are {len(shape)}."
-        )
+        raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
     kept: list[int] = []
     for index, size in zip(selection, shape, strict=False):
         if isinstance(index, slice):
             kept.append(len(range(*index.indices(size))))
-        elif not -size <= index < size:
-            raise TensorUnreadable(f"The index {index} is outside a dimension of {size}.")
+        else:
+            range(size)[operator.index(index)]
     return (*kept, *shape[len(selection) :])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A selection as one run of elements: from element ``first``, of ``shape``, then ``rest``."""
+
+    first: int
+    shape: tuple[int, ...]
+    rest: Selection
+
+
+def leading_run(shape: tuple[int, ...], selection: Selection) -> Run:
+    """The shortest run of a row-major array that holds ``array[selection]``.
+
+    Leading integers and the first slice narrow it; ``rest`` is what is left to take from the run.
+    Raises `IndexError` as NumPy does.
+    """
+    if len(selection) > len(shape):
+        raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
+    first = 0
+    for depth, chosen in enumerate(selection):
+        below = math.prod(shape[depth + 1 :])
+        if isinstance(chosen, slice):
+            rows = range(*chosen.indices(shape[depth]))
+            low, high = (min(rows), max(rows) + 1) if rows else (0, 0)
+            rest = (slice(None, None, chosen.step), *selection[depth + 1 :])
+            return Run(first + low * below, (high - low, *shape[depth + 1 :]), rest)
+        first += range(shape[depth])[operator.index(chosen)] * below
+    return Run(first, shape[len(selection) :], ())
 
 
 def is_inflated(wanted: int, stored: int, packed: bool = True) -> bool:

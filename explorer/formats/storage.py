@@ -61,18 +61,18 @@ class Storage(ABC):
         """Whether ``member`` is a file here."""
         return self.size(member) is not None
 
-    def total_size(self) -> int:
-        """Bytes of the file, or of all files in the folder and below it."""
+    def total_size(self, folder: str = "") -> int:
+        """Bytes of the file, or of all files in ``folder`` and below it."""
         if not self.is_folder:
             return self.size() or 0
         total = 0
-        pending = [""]
+        pending = [folder]
         while pending:
-            folder = pending.pop()
-            for entry in self.entries(folder):
+            above = pending.pop()
+            for entry in self.entries(above):
                 total += entry.size
                 if entry.is_folder:
-                    pending.append(f"{folder}/{entry.name}" if folder else entry.name)
+                    pending.append(f"{above}/{entry.name}" if above else entry.name)
         return total
 
 

@@ -9,7 +9,6 @@ Source: ``tensorflow/core/util/tensor_bundle/tensor_bundle.cc``.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +27,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.schema import checkpoint_pb2, tensor_pb2
+from explorer.formats.selection import leading_run
 from explorer.formats.slice_keys import slice_key
 from explorer.formats.sstable import MAGIC, mask, table_entries
 from explorer.formats.storage import Storage
@@ -211,35 +211,6 @@ class Bundle:
                 f"has {size:,}: it is cut short. {_TRY_AGAIN}"
             )
         return self.storage.read(file, entry.offset + offset, length)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A selection as one run of elements: from element ``first``, of ``shape``, then ``rest``."""
-
-    first: int
-    shape: tuple[int, ...]
-    rest: Selection
-
-
-def leading_run(shape: tuple[int, ...], selection: Selection) -> Run:
-    """The shortest run of a row-major array that holds ``array[selection]``.
-
-    Leading integers and the first slice narrow it; ``rest`` is what is left to take from the run.
-    Raises `IndexError` as NumPy does.
-    """
-    if len(selection) > len(shape):
-        raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
-    first = 0
-    for depth, chosen in enumerate(selection):
-        below = math.prod(shape[depth + 1 :])
-        if isinstance(chosen, slice):
-            rows = range(*chosen.indices(shape[depth]))
-            low, high = (min(rows), max(rows) + 1) if rows else (0, 0)
-            rest = (slice(None, None, chosen.step), *selection[depth + 1 :])
-            return Run(first + low * below, (high - low, *shape[depth + 1 :]), rest)
-        first += range(shape[depth])[operator.index(chosen)] * below
-    return Run(first, shape[len(selection) :], ())
 
 
 def open_bundle(storage: Storage, prefix: str) -> Bundle:
