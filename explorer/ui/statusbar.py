@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from explorer.engine.client import EngineState, Phase
 from explorer.ui.engine_link import EngineLink
@@ -12,7 +12,7 @@ from explorer.ui.session import Session
 from explorer.ui.theme import color
 from explorer.ui.widgets import ElidedLabel, label
 
-_TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "tf-keras": "tf-keras"}
+_TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "tf_keras": "tf-keras"}
 _TONES = {
     Phase.STARTING: "warning",
     Phase.READY: "ok",
@@ -64,10 +64,12 @@ class StatusBar(QFrame):
         self.action_text = ElidedLabel("", "small", name="status.action")
         self.action_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._dot)
-        row.addWidget(self.engine_text, 3)
+        self.engine_text.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        row.addWidget(self.engine_text)
+        row.addSpacing(12)
         row.addWidget(self._sandbox)
-        row.addSpacing(8)
-        row.addWidget(self.action_text, 2)
+        row.addSpacing(12)
+        row.addWidget(self.action_text, 1)
         engine.state_changed.connect(self.show_state)
         session.action_timed.connect(self.action_text.setText)
         self.show_state(engine.state)

@@ -36,6 +36,7 @@ from PySide6.QtWidgets import (
 
 from explorer.ui.theme import ROW_HEIGHT, color, mono_font, ui_font
 
+_CELL_PADDING = 10  # the style sheet's, which the size hint leaves out
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -412,11 +413,10 @@ class Table(QTableView):
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setHighlightSections(False)
-        header.setMinimumSectionSize(36)
-        self._stretch()
-        model.modelReset.connect(self._stretch)
+        model.modelReset.connect(self._spread)
+        model.rowsInserted.connect(self._spread)
         if fit:
             self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -424,10 +424,24 @@ class Table(QTableView):
             model.modelReset.connect(self._refit)
             self._refit()
 
-    def _stretch(self) -> None:
-        """The first column takes the room that the others leave."""
-        if self.model().columnCount():
-            self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._spread()
+
+    def _spread(self) -> None:
+        """Each column as wide as it needs, the first one takes the rest; all give way alike."""
+        header = self.horizontalHeader()
+        columns = range(self.model().columnCount())
+        needed = [
+            max(self.sizeHintForColumn(c) + _CELL_PADDING, header.sectionSizeHint(c))
+            for c in columns
+        ]
+        room = self.viewport().width()
+        if sum(needed) > room > 0:
+            needed = [width * room // sum(needed) for width in needed]
+        for column, width in enumerate(needed):
+            rest = room - sum(needed) if column == 0 else 0
+            header.resizeSection(column, width + max(rest, 0))
 
     def _refit(self) -> None:
         rows = self.model().rowCount()

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer.ui.background import run_in_pool
-from explorer.ui.theme import color
+from explorer.ui.theme import color, ui_font
 from explorer.ui.widgets import label
 
 _HEIGHT = 168
@@ -69,11 +69,12 @@ class Curves(QWidget):
             ("validation", "warning", Qt.PenStyle.DashLine),
         ):
             self._lines[name].setPen(self._pyqtgraph.mkPen(color(tone), width=1.6, style=style))
+        self._plot.setBackground(color("surface"))
         for side in ("left", "bottom"):
             axis = self._plot.getAxis(side)
             axis.setPen(color("border"))
             axis.setTextPen(color("muted"))
-            axis.setStyle(tickFont=self.font(), tickLength=0)
+            axis.setStyle(tickFont=ui_font(11), tickLength=0)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

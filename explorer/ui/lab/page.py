@@ -46,9 +46,7 @@ class LabPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._header())
-        row = QHBoxLayout()
-        row.setContentsMargins(18, 14, 18, 14)
-        row.setSpacing(14)
+        self._columns = row = QHBoxLayout()
         self._left = page_scroll(self.settings)
         self._middle = page_scroll(self.training)
         row.addWidget(self._left)
@@ -87,8 +85,11 @@ class LabPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Narrow columns at the sides leave the tables in the middle room."""
         narrow = self.width() < 1000
-        self._left.setFixedWidth(218 if narrow else 258)
-        self.saving.setFixedWidth(286 if narrow else 344)
+        side = 12 if narrow else 18
+        self._columns.setContentsMargins(side, 14, side, 14)
+        self._columns.setSpacing(8 if narrow else 14)
+        self._left.setFixedWidth(216 if narrow else 258)
+        self.saving.setFixedWidth(264 if narrow else 344)
         self._subtitle.setVisible(self.width() > 700)
         super().resizeEvent(event)
 

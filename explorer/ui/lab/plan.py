@@ -13,8 +13,7 @@ def planned_layers(settings: DemoSettings) -> tuple[LayerRow, ...]:
         rows.append(LayerRow("digits", "InputLayer", (None, settings.features), 0))
     width = settings.features
     for layer in settings.layers:
-        title = f"Dense · {layer.activation}"
         parameters = (width + 1) * layer.units
-        rows.append(LayerRow(layer.name, title, (None, layer.units), parameters))
+        rows.append(LayerRow(layer.name, "Dense", (None, layer.units), parameters))
         width = layer.units
     return tuple(rows)

@@ -132,15 +132,15 @@ class SettingsPanel(QWidget):
         self._place(grid, self.tr("Data"), self.dataset, 0, 0, wide=True)
         self._place(grid, self.tr("Epochs"), self.epochs, 2, 0)
         self._place(grid, self.tr("Batch size"), self.batch_size, 2, 1)
-        self._place(grid, self.tr("Optimizer"), self.optimizer, 4, 0)
-        self._place(grid, self.tr("Learning rate"), self.learning_rate, 4, 1)
+        self._place(grid, self.tr("Optimizer"), self.optimizer, 4, 0, wide=True)
         self._place(grid, self.tr("Loss"), self.loss, 6, 0, wide=True)
         self._place(grid, self.tr("Layers"), self.layers_button, 8, 0, wide=True)
         self._place(grid, self.tr("Training rows"), self.train_rows, 10, 0)
         self._place(grid, self.tr("Validation rows"), self.validation_rows, 10, 1)
         self._place(grid, self.tr("Test rows"), self.test_rows, 12, 0)
         self._place(grid, self.tr("Features"), self.features, 12, 1)
-        self._place(grid, self.tr("Seed"), self.seed, 14, 0, wide=True)
+        self._place(grid, self.tr("Learning rate"), self.learning_rate, 14, 0)
+        self._place(grid, self.tr("Seed"), self.seed, 14, 1)
         return card
 
     def _place(

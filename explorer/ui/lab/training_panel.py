@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -46,9 +47,7 @@ class _Key(QFrame):
         self._tone, self._dashed = tone, dashed
         self.setFrameShape(QFrame.Shape.NoFrame)
 
-    def paintEvent(self, event: object) -> None:
-        from PySide6.QtGui import QPainter
-
+    def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         if self._dashed:
             for x in (0, 7, 14):
@@ -73,6 +72,7 @@ class TrainingPanel(QWidget):
         self._started = 0.0
         self._total = 0
         self._epochs_planned = 0
+        self._activations: dict[str, str] = {}
 
     # Layout
 
@@ -158,6 +158,7 @@ class TrainingPanel(QWidget):
 
     def show_plan(self, settings: DemoSettings) -> None:
         """The layers that these settings would build."""
+        self._activations = {layer.name: layer.activation for layer in settings.layers}
         self._show_layers(planned_layers(settings), planned=True)
 
     def start(self, settings: DemoSettings) -> None:
@@ -170,6 +171,7 @@ class TrainingPanel(QWidget):
         self._epoch_chip.setText("")
         self._epoch_chip.hide()
         self.log.clear()
+        self._activations = {layer.name: layer.activation for layer in settings.layers}
         self._epochs_planned = settings.epochs
         self._total = 0
         self._started = time.monotonic()
@@ -197,11 +199,9 @@ class TrainingPanel(QWidget):
 
     def show_metric(self, metric: Metric) -> None:
         """Values of a batch or an epoch."""
-        values = metric.values
         if metric.epoch_end:
             self._add_epoch(metric)
-            values = {name: v for name, v in values.items() if name.startswith("val_")}
-        self.curves.add(metric.step, values)
+        self.curves.add(metric.step, metric.values)
         known = {self.metric_choice.itemText(i) for i in range(self.metric_choice.count())}
         self.metric_choice.addItems([name for name in self.curves.metrics() if name not in known])
 
@@ -228,12 +228,16 @@ class TrainingPanel(QWidget):
 
     def _show_layers(self, rows: Sequence[LayerRow], *, planned: bool) -> None:
         self.layers.set_rows(
-            (row.name, row.class_name, tuple_text(row.output_shape), f"{row.parameters:,}")
+            (row.name, self._class_text(row), tuple_text(row.output_shape), f"{row.parameters:,}")
             for row in rows
         )
         total = sum(row.parameters for row in rows)
         set_tone(self._parameters, count_text(total, "parameter"), "neutral")
         self._planned.setVisible(planned)
+
+    def _class_text(self, row: LayerRow) -> str:
+        activation = self._activations.get(row.name)
+        return f"{row.class_name} · {activation}" if activation else row.class_name
 
     def _epoch_headers(self, names: Sequence[str]) -> list[str]:
         return [self.tr("Epoch"), *(_short(name) for name in names), self.tr("time")]
@@ -246,10 +250,10 @@ class TrainingPanel(QWidget):
             self._epochs_empty.hide()
             self._epoch_table.show()
         numbers = [f"{metric.values.get(name, float('nan')):.4f}" for name in self._epoch_names]
-        # `Metric.epoch` counts from 1
-        self.epochs.append((str(metric.epoch), *numbers, duration_text(metric.seconds)))
+        epoch = metric.epoch + 1
+        self.epochs.append((str(epoch), *numbers, duration_text(metric.seconds)))
         self._epoch_chip.setText(
-            self.tr("{done} of {total}").format(done=metric.epoch, total=self._epochs_planned)
+            self.tr("{done} of {total}").format(done=epoch, total=self._epochs_planned)
         )
         self._epoch_chip.show()
 
