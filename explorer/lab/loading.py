@@ -98,9 +98,12 @@ def _keras_with_class(line: Line) -> Callable[[str, DemoSettings | None], Runner
 
 
 def _fresh(demo: DemoSettings | None) -> DemoModel:
-    """A new model with other initial weights, so that one that is not restored shows."""
+    """A new model with other initial weights, so that one that is not restored shows.
+
+    It is not compiled: an optimizer of another version in the file would refuse to be restored.
+    """
     assert demo is not None  # noqa: S101 - checked by `load`
-    return build(msgspec.structs.replace(demo, seed=demo.seed ^ 1))
+    return build(msgspec.structs.replace(demo, seed=demo.seed ^ 1), compiled=False)
 
 
 def _weights(name: str, demo: DemoSettings | None) -> Runner:

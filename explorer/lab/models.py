@@ -54,9 +54,10 @@ def keras_of(line: Line) -> Any:
     return importlib.import_module(line.module)
 
 
-def build(settings: DemoSettings) -> DemoModel:
+def build(settings: DemoSettings, *, compiled: bool = True) -> DemoModel:
     """A new model with initial weights from the seed. Raises `SettingsError`.
 
+    ``compiled`` matters to the functional model alone: as in the notes, the subclass never is.
     Layers and models, which Keras would number on, are named as in a fresh process.
     """
     check(settings)
@@ -65,8 +66,9 @@ def build(settings: DemoSettings) -> DemoModel:
     optimizer = getattr(keras.optimizers, settings.optimizer)(learning_rate=settings.learning_rate)
     if settings.demo == "functional":
         model = _functional(keras, settings)
-        metric, _ = METRICS[settings.loss]
-        model.compile(optimizer=optimizer, loss=loss_of(settings), metrics=[metric])
+        if compiled:
+            metric, _ = METRICS[settings.loss]
+            model.compile(optimizer=optimizer, loss=loss_of(settings), metrics=[metric])
     else:
         model = subclass_of(settings)()
         _give_variables(model, settings)
