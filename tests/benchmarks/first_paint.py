@@ -17,22 +17,29 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
 
 class FirstPaint(QObject):
-    """Waits for the first paint event of a window; the turn of the loop after it ends the run."""
+    """Sees the window paint itself; its children follow in the same turn of the event loop.
+
+    The first event of another kind, anywhere, comes when all of it is on the screen.
+    """
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
+        self._began = False
         window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Paint:
+        if event.type() == QEvent.Type.Paint and not self._began:
+            self._began = True
             watched.removeEventFilter(self)
-            QTimer.singleShot(0, self.tell)
+            QApplication.instance().installEventFilter(self)
+        elif event.type() != QEvent.Type.Paint and self._began:
+            QApplication.instance().removeEventFilter(self)
+            self._tell(time.monotonic())
         return False
 
-    def tell(self) -> None:
-        said = {"painted": time.monotonic(), "tensorflow": tensorflow_is_here()}
-        print(json.dumps(said), flush=True)
-        QApplication.exit(0)
+    def _tell(self, painted: float) -> None:
+        print(json.dumps({"painted": painted, "tensorflow": tensorflow_is_here()}), flush=True)
+        QTimer.singleShot(0, lambda: QApplication.exit(0))
 
 
 def tensorflow_is_here() -> bool:
