@@ -58,7 +58,7 @@ class InputEditor(QFrame):
             (Source.RANDOM.value, self.tr("Random")),
             (Source.ZEROS.value, self.tr("Zeros")),
             (Source.FILE.value, self.tr("File")),
-            (Source.TYPED.value, self.tr("Type in")),
+            (Source.TYPED.value, self.tr("Type")),
         ]
         if self.wanted.dtype == "string":
             sources = [source for source in sources if source[0] != Source.RANDOM.value]

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -97,9 +98,11 @@ class PredictPage(QWidget):
         self._name = ElidedLabel("", "title", name="predict.name")
         self._format = chip("", "accent")
         self._state = chip("", name="predict.state")
-        first.addWidget(self._name, 1)
+        self._name.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        first.addWidget(self._name)
         first.addWidget(self._format)
         first.addWidget(self._state)
+        first.addStretch(1)
         names.addLayout(first)
         self._how = ElidedLabel("", "monoMuted", name="predict.how")
         names.addWidget(self._how)
@@ -168,7 +171,7 @@ class PredictPage(QWidget):
             column.addWidget(card)
         column.addStretch(1)
         area = page_scroll(left)
-        area.setFixedWidth(352)
+        area.setFixedWidth(372)
         grid.addWidget(area, 0, 0)
         right = QVBoxLayout()
         right.setSpacing(12)
@@ -182,8 +185,8 @@ class PredictPage(QWidget):
 
     def _runs_card(self) -> Card:
         card = Card(self.tr("Runs"))
-        headers = [self.tr("When"), self.tr("What"), self.tr("Input"), self.tr("Time")]
-        self.runs = RowsModel(headers, mono=(3,), right=(3,), muted=(0,), parent=self)
+        headers = [self.tr("Artifact"), self.tr("Input"), self.tr("When"), self.tr("Time")]
+        self.runs = RowsModel(headers, mono=(3,), right=(3,), muted=(1, 2), parent=self)
         table = Table(self.runs, "predict.runs", self.tr("Runs so far"), fit=False)
         table.setFixedHeight(118)
         card.body.addWidget(table)
@@ -393,7 +396,7 @@ class PredictPage(QWidget):
         outputs = dict(zip(names, arrays, strict=True))
         now = time.strftime("%H:%M:%S")
         seconds = duration_text(value.seconds)
-        self.runs.append((now, title_of(entry), what, seconds))
+        self.runs.append((title_of(entry), what, now, seconds))
         self._session.action_timed.emit(
             self.tr("{name} ran in {time}").format(name=title_of(entry), time=seconds)
         )
