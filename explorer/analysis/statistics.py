@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explorer.formats.artifact import Selection, Tensor
+from explorer.formats.selection import is_inflated
+from explorer.formats.text import bytes_text
 
 CHUNK_VALUES = 1 << 20
 """How many values are held at a time."""
@@ -86,6 +88,12 @@ def summarize(tensor: Tensor, bins: int = 64) -> Statistics:
     count = math.prod(known)
     if count == 0:
         return Statistics(0, reason="The tensor is empty: one of its dimensions is 0.")
+    if is_inflated(count, tensor.nbytes):
+        return Statistics(
+            count,
+            reason=f"{count:,} values are declared, but only {bytes_text(tensor.nbytes)} stored: "
+            "nearly all of them are the same fill value.",
+        )
     probe = tensor.read((0,) * len(known))
     if not _is_numeric(np.asarray(probe).dtype):
         return Statistics(count, reason=f"Values of type {tensor.dtype} have no statistics.")

@@ -16,7 +16,7 @@ from explorer.formats.artifact import Layer, Role, Tensor
 from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, text_attribute
 from explorer.formats.hdf5_tree import link_names
 from explorer.formats.keras_config import LayerConfig, Place, make_layers, places
-from explorer.formats.keras_weights import numbers_in, parts_of
+from explorer.formats.keras_weights import parts_of
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 """Where the layers of a model lie; Keras 2.12 and 2.13 used the second name."""
@@ -62,7 +62,7 @@ def _totals(tensors: Sequence[Tensor]) -> Counter[str]:
         if tensor.role is Role.WEIGHT:
             parts = ["layers" if p in _CONTAINERS else p for p in parts_of(tensor.path)]
             for end in range(1, len(parts)):
-                totals["/".join(parts[:end])] += numbers_in(tensor)
+                totals["/".join(parts[:end])] += tensor.element_count
     return totals
 
 

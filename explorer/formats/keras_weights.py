@@ -6,31 +6,16 @@ need to turn tensors into layers and contents is here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from explorer.formats.artifact import Contents, Layer, Role, Tensor, Tri
+from explorer.formats.contents import has_role, yes_if
 from explorer.formats.keras_config import CountAt, LayerConfig, Place, make_layers
-
-
-def numbers_in(tensor: Tensor) -> int:
-    """How many numbers a stored tensor holds."""
-    return math.prod(d or 0 for d in tensor.shape or ())
 
 
 def parts_of(path: str) -> list[str]:
     """The components of a path; archives written on Windows may hold backslashes."""
     return path.replace("\\", "/").split("/")
-
-
-def has_role(tensors: Sequence[Tensor], role: Role) -> bool:
-    """Whether any tensor plays this part."""
-    return any(tensor.role is role for tensor in tensors)
-
-
-def yes_if(answer: bool, otherwise: Tri = Tri.NO) -> Tri:
-    """``YES`` or, without it, what is given."""
-    return Tri.YES if answer else otherwise
 
 
 def group_layers(
@@ -41,7 +26,7 @@ def group_layers(
     ``root`` is the path of the group that holds one group per layer, empty for the file itself.
     """
     by_layer = _by_layer(tensors, root)
-    totals = {name: sum(map(numbers_in, found)) for name, found in by_layer.items()}
+    totals = {name: sum(t.element_count for t in found) for name, found in by_layer.items()}
     if model is None or not model.layers:
         return tuple(Layer(name, "", parameters=totals.get(name, 0)) for name in names)
     listed = {layer.name for layer in model.layers}
@@ -53,7 +38,7 @@ def _group_count_at(by_layer: Mapping[str, list[Tensor]]) -> CountAt:
     def count_at(place: Place) -> int | None:
         found = by_layer.get(place.names[0], [])
         inner = set(place.names[1:])
-        counts = [numbers_in(t) for t in found if inner <= set(parts_of(t.path)[:-1])]
+        counts = [t.element_count for t in found if inner <= set(parts_of(t.path)[:-1])]
         return sum(counts) if counts else None
 
     return count_at

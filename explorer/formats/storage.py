@@ -8,12 +8,17 @@ that would leave the folder, by ``..`` or through a symbolic link, is refused.
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
 from explorer.formats.artifact import UnreadableArtifact
+
+_PAGE = 1 << 16
+_PAGES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +207,44 @@ def open_storage(path: str) -> Storage:
             "the copy.",
             path=path,
         ) from error
+
+
+class Pages:
+    """A file read here and there, in small pieces: pages of it are kept, large reads go past them.
+
+    Safe between threads. Raises ``OSError`` where the file cannot be read.
+    """
+
+    def __init__(self, storage: Storage, member: str = "") -> None:
+        self.name = member or storage.name
+        self.size = storage.size(member) or 0
+        self._file = storage.open(member)
+        self._lock = threading.Lock()
+        self._page = lru_cache(maxsize=_PAGES_KEPT)(self._load)
+
+    def close(self) -> None:
+        """Close the file; what is read afterwards raises ``ValueError``."""
+        self._file.close()
+        self._page.cache_clear()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset``. Raises `UnreadableArtifact` where there are fewer."""
+        if length > _PAGE:
+            data = self._at(offset, length)
+        else:
+            first, last = offset // _PAGE, (offset + max(length, 1) - 1) // _PAGE
+            data = b"".join(self._page(number) for number in range(first, last + 1))
+            data = data[offset - first * _PAGE :][:length]
+        if len(data) < length:
+            raise UnreadableArtifact(
+                f"{self.name} became shorter while it was being read. Open it again."
+            )
+        return data
+
+    def _load(self, number: int) -> bytes:
+        return self._at(number * _PAGE, _PAGE)
+
+    def _at(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(length)
