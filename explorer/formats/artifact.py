@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -105,6 +106,11 @@ class Tensor:
     )
     label: str = ""
 
+    @property
+    def element_count(self) -> int:
+        """How many values it holds; 0 where a dimension is unknown."""
+        return 0 if self.shape is None else math.prod(size or 0 for size in self.shape)
+
     def read(self, selection: Selection = ()) -> np.ndarray:
         """Read just the bytes of ``selection``.
 
@@ -159,6 +165,14 @@ class SavedFunction:
     name: str
     variants: tuple[FunctionVariant, ...]
     owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetaGraphOps:
+    """The kinds of operations that the graph of one meta graph can reach, sorted."""
+
+    tag_set: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +280,9 @@ class Artifact:
     """An opened saved model.
 
     ``format`` is the key of the ``show`` contract (``saved_model``, ``keras_hdf5``, …) and
-    ``format_name`` what people call it. ``size`` is in bytes on disk. ``tensors``, ``layers`` and
-    ``functions`` are called when needed, since listing them can take longer than opening.
+    ``format_name`` what people call it. ``size`` is in bytes on disk. ``tensors``, ``layers``,
+    ``functions`` and ``operations`` are called when needed, since listing them can take longer
+    than opening.
     ``notes`` are plain sentences about what is missing or damaged.
     """
 
@@ -285,13 +300,12 @@ class Artifact:
     )
     tensors: Callable[[], Sequence[Tensor]] = field(default=lambda: (), repr=False, compare=False)
     layers: Callable[[], Sequence[Layer]] = field(default=lambda: (), repr=False, compare=False)
+    operations: Callable[[], Sequence[MetaGraphOps]] = field(
+        default=lambda: (), repr=False, compare=False
+    )
     notes: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
     def parameters(self) -> int:
         """How many numbers the model's own weights hold, optimizer state not counted."""
-        return sum(
-            int(np.prod([d or 0 for d in t.shape or ()], dtype=np.int64))
-            for t in self.tensors()
-            if t.role is Role.WEIGHT
-        )
+        return sum(t.element_count for t in self.tensors() if t.role is Role.WEIGHT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from explorer.formats.artifact import Node, NodeList, NodeType
@@ -14,12 +15,17 @@ LARGEST_JSON = 64 << 20
 _SHORT = 80
 
 
-def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text, or ``None`` where it is none, too long or nested too deep."""
+def parse_json(
+    text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None
+) -> Any:
+    """The value of a JSON text, or ``None`` where it is none, too long or nested too deep.
+
+    ``object_hook`` may replace each object.
+    """
     if len(text) > LARGEST_JSON:
         return None
     try:
-        return json.loads(text)
+        return json.loads(text, object_hook=object_hook)
     except (ValueError, RecursionError):
         return None
 

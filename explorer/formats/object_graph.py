@@ -1,0 +1,230 @@
+"""The object graph of a checkpoint or SavedModel: which Python objects held which variables.
+
+Nodes are numbered, the root is 0, and edges are attribute names. The graph has cycles and objects
+held from several places; each object gets one path, the shortest, and every walk here visits each
+object once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
+
+from explorer.formats.artifact import Role
+from explorer.formats.schema import checkpoint_pb2
+
+_Reference = checkpoint_pb2.TrackableObjectGraph.TrackableObject.ObjectReference
+_Slot = checkpoint_pb2.TrackableObjectGraph.TrackableObject.SlotVariableReference
+
+OPTIMIZER_IDENTIFIERS = ("optimizer", "experimentalOptimizer")
+METRIC_IDENTIFIER = "_tf_keras_metric"
+
+_OPTIMIZER_EDGES = ("optimizer", "_optimizer")
+_OPTIMIZER_STEPS = frozenset({"iter", "iterations", "_iterations"})
+_METRIC_EDGES = ("metrics", "_metrics", "compiled_metrics", "_compile_metrics", "_loss_tracker")
+_METRIC_VARIABLES = frozenset(
+    {
+        "total",
+        "count",
+        "accumulator",
+        "total_cm",
+        "true_positives",
+        "true_negatives",
+        "false_positives",
+        "false_negatives",
+    }
+)
+_MODEL_VARIABLES_OF_OPTIMIZER = "_trainable_variables"
+_COPIES_EDGE = "_all_variables"
+_LATE_EDGES = ("variables", "keras_api", "signatures")
+_COUNTER = "save_counter"
+_RANDOM_STATES = ("seed_generator_state", "_state_var")
+
+
+class TrackedObject(Protocol):
+    """What the object messages of checkpoints and SavedModels have in common."""
+
+    @property
+    def children(self) -> Iterable[_Reference]:
+        """Named references to other objects."""
+
+    @property
+    def slot_variables(self) -> Iterable[_Slot]:
+        """Optimizer state: a variable for another variable, by slot name."""
+
+
+class ObjectGraph:
+    """An object graph. ``variables`` gives the name each variable was created with, by node.
+
+    ``identifiers`` says what kind of object a node was, where the file tells.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[TrackedObject],
+        variables: Mapping[int, str],
+        identifiers: Callable[[int], str] = lambda node: "",
+    ) -> None:
+        self.nodes = nodes
+        self.variables = variables
+        self.identifier = identifiers
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def children(self, node: int) -> list[tuple[str, int]]:
+        """Attribute names and the objects they lead to; references to no node are left out."""
+        return [
+            (child.local_name, child.node_id)
+            for child in self.nodes[node].children
+            if 0 <= child.node_id < len(self.nodes)
+        ]
+
+    def slots(self, node: int) -> list[tuple[str, int]]:
+        """The slot variables of an optimizer, named ``variable/slot``."""
+        return [
+            (
+                f"{self.variables.get(slot.original_variable_node_id, '?')}/{slot.slot_name}",
+                slot.slot_variable_node_id,
+            )
+            for slot in self.nodes[node].slot_variables
+            if 0 <= slot.slot_variable_node_id < len(self.nodes)
+        ]
+
+    def edges(self, node: int) -> list[tuple[str, int]]:
+        """`children` and `slots`."""
+        return self.children(node) + self.slots(node)
+
+    @cached_property
+    def parents(self) -> dict[int, tuple[int, str]]:
+        """For every object that the root leads to: the object before it on its path, and the edge.
+
+        Lists of layers and variables come last, so that ``dense_1`` is not ``variables/0``.
+        """
+        found: dict[int, tuple[int, str]] = {}
+        soon = deque([(0, "", 0)] if self.nodes else [])
+        later: deque[tuple[int, str, int]] = deque()
+        while soon or later:
+            parent, name, node = (soon or later).popleft()
+            if node in found:
+                continue
+            found[node] = (parent, name)
+            for edge in self.edges(node):
+                (later if edge[0].endswith(_LATE_EDGES) else soon).append((node, *edge))
+        return found
+
+    def path(self, node: int) -> str:
+        """The attribute names that lead to an object, such as ``layer_with_weights-0/kernel``."""
+        names: list[str] = []
+        while node:
+            node, name = self.parents.get(node, (0, "?"))
+            names.append(name)
+        return "/".join(reversed(names))
+
+    @cached_property
+    def roles(self) -> dict[int, Role]:
+        """What each variable is for."""
+        metrics = self._variables_below(self._metric_nodes())
+        weights = self._weights() - metrics
+        optimizers = [n for n in self.parents if self._is_optimizer(n)]
+        state = self._variables_below(optimizers)
+        return {
+            node: self._role(node, weights=weights, optimizer=state, metrics=metrics)
+            for node in self.variables
+        }
+
+    def _role(
+        self, node: int, *, weights: set[int], optimizer: set[int], metrics: set[int]
+    ) -> Role:
+        name = self.variables[node]
+        if name == _COUNTER or name.endswith(_RANDOM_STATES):
+            return Role.OTHER
+        if node in metrics:
+            return Role.METRIC
+        if node in weights:
+            return Role.WEIGHT
+        return Role.OPTIMIZER if node in optimizer else Role.OTHER
+
+    def _weights(self) -> set[int]:
+        """Variables reached without passing an optimizer or a metric, each counted once."""
+        if not self.nodes:
+            return set()
+        lists = [
+            child
+            for node in self.parents
+            if self._is_optimizer(node)
+            for name, child in self.children(node)
+            if name == _MODEL_VARIABLES_OF_OPTIMIZER
+        ]
+        roots = [] if self._is_optimizer(0) else [0]
+        found = self._variables_below(roots + lists, self._leads_to_weights)
+        names = {self.variables[node] for node in found}
+        copies = self._variables_below(self._copies())
+        return found | {node for node in copies if self.variables[node] not in names}
+
+    def _copies(self) -> list[int]:
+        """Keras 3's ``export`` keeps every weight twice; the second list has this name."""
+        return [child for name, child in self.children(0) if name == _COPIES_EDGE]
+
+    def _leads_to_weights(self, name: str, node: int) -> bool:
+        return not (
+            name in (*_OPTIMIZER_EDGES, *_METRIC_EDGES, _COPIES_EDGE, _COUNTER)
+            or self._is_optimizer(node)
+        )
+
+    def _is_optimizer(self, node: int) -> bool:
+        if self.identifier(node) in OPTIMIZER_IDENTIFIERS or self.nodes[node].slot_variables:
+            return True
+        names = {name for name, _ in self.children(node)}
+        learns = "learning_rate" in names or "_learning_rate" in names
+        return learns and not names.isdisjoint(_OPTIMIZER_STEPS)
+
+    def _metric_nodes(self) -> list[int]:
+        return [node for node in self.parents if node and self._is_metric(node)]
+
+    def _is_metric(self, node: int) -> bool:
+        if self.identifier(node) == METRIC_IDENTIFIER:
+            return True
+        names = {name for name, child in self.children(node) if child in self.variables}
+        return bool(names) and names <= _METRIC_VARIABLES
+
+    def _variables_below(
+        self,
+        starts: Iterable[int],
+        follow: Callable[[str, int], bool] = lambda name, node: True,
+    ) -> set[int]:
+        return {node for node in self._reached(starts, follow) if node in self.variables}
+
+    def _reached(self, starts: Iterable[int], follow: Callable[[str, int], bool]) -> Iterator[int]:
+        waiting = [start for start in starts if start < len(self.nodes)]
+        seen = set(waiting)
+        while waiting:
+            node = waiting.pop()
+            yield node
+            for name, child in self.edges(node):
+                if child not in seen and follow(name, child):
+                    seen.add(child)
+                    waiting.append(child)
+
+
+def name_role(name: str, names: Container[str]) -> Role:
+    """What a variable of a TensorFlow 1 checkpoint is for, by its name alone.
+
+    Optimizers of TensorFlow 1 name a slot after its variable: ``dense/kernel/Adam_1``.
+    """
+    base, _, last = name.rpartition("/")
+    if last in ("beta1_power", "beta2_power") or _KERAS_OPTIMIZER.match(name):
+        return Role.OPTIMIZER
+    if base in names and _SLOT.fullmatch(last):
+        return Role.OPTIMIZER
+    return Role.OTHER if last in ("global_step", "ExponentialMovingAverage") else Role.WEIGHT
+
+
+_SLOT = re.compile(
+    r"(Adam|AdaMax|Adagrad|AdagradDA|Adadelta|Ftrl|Momentum|RMSProp|LARS|LAMB)(_\d+)?"
+    r"|(adam|lamb)_[mv]"
+)
+_KERAS_OPTIMIZER = re.compile(r"(training/|training_\d+/)|(Adam|SGD|RMSprop|Nadam)/iterations")

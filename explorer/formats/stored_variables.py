@@ -1,0 +1,260 @@
+"""A checkpoint's tensors joined to its object graph: names for people, roles, and tree nodes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+from google.protobuf.message import DecodeError
+
+from explorer.formats.artifact import (
+    Layer,
+    Node,
+    NodeList,
+    NodeType,
+    Role,
+    Tensor,
+    TensorUnreadable,
+    Tri,
+)
+from explorer.formats.object_graph import ObjectGraph, name_role
+from explorer.formats.schema.checkpoint_pb2 import TrackableObjectGraph
+from explorer.formats.tensor_bundle import Bundle
+from explorer.formats.text import count_text
+
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VALUE = "VARIABLE_VALUE"
+_ATTRIBUTES = "/.ATTRIBUTES/"
+_ROLES = tuple(Role)
+_KINDS = {
+    Role.WEIGHT: "variable",
+    Role.OPTIMIZER: "optimizer variable",
+    Role.METRIC: "metric variable",
+}
+_LAST = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A stored tensor and its object: graph node, path of attribute names, name when created."""
+
+    tensor: Tensor
+    node: int | None = None
+    object_path: str = ""
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.tensor.label or self.tensor.path
+
+
+@dataclass(frozen=True, slots=True)
+class _Attribute:
+    node: int
+    name: str
+    full_name: str
+
+
+class StoredVariables:
+    """All tensors of a bundle. ``graph`` may replace the checkpoint's own object graph.
+
+    ``graph`` is given the names of the variables by node and must number its nodes alike, as a
+    SavedModel does. ``details`` tells more about the variable of a node. ``problem`` says why
+    there is no object graph where there should be one.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        graph: Callable[[Mapping[int, str]], ObjectGraph | None] = lambda names: None,
+        details: Callable[[int], Sequence[tuple[str, str]]] = lambda node: (),
+    ) -> None:
+        self.bundle = bundle
+        self._details = details
+        self.problem = ""
+        saved = self._saved_graph()
+        self._attributes = {
+            attribute.checkpoint_key: _Attribute(index, attribute.name, attribute.full_name)
+            for index, node in enumerate(saved.nodes if saved else ())
+            for attribute in node.attributes
+        }
+        names = {a.node: a.full_name for a in self._attributes.values() if a.name == _VALUE}
+        self.graph: ObjectGraph | None = None
+        if saved is not None:
+            self.graph = graph(names) or ObjectGraph(saved.nodes, names)
+
+    def _saved_graph(self) -> TrackableObjectGraph | None:
+        if OBJECT_GRAPH_KEY not in self.bundle.entries:
+            return None
+        try:
+            return TrackableObjectGraph.FromString(self.bundle.read_scalar(OBJECT_GRAPH_KEY))
+        except (TensorUnreadable, DecodeError) as error:
+            self.problem = f"The object graph cannot be read, so names are those stored: {error}"
+            return None
+
+    @cached_property
+    def variables(self) -> Sequence[Variable]:
+        """Every tensor: weights first, then optimizer state, metrics and the rest."""
+        keys = self.bundle.entries
+        roles = {key: self._role(key) for key in keys}
+        labels = self._labels(roles)
+        ordered = sorted(keys, key=lambda key: self._order(key, roles[key]))
+        return [self._variable(key, roles[key], labels.get(key, "")) for key in ordered]
+
+    @cached_property
+    def by_node(self) -> Mapping[int, Variable]:
+        """The variables by their node in the object graph."""
+        return {v.node: v for v in self.variables if v.node is not None}
+
+    def tensors(self) -> Sequence[Tensor]:
+        """`variables` as tensors."""
+        return [variable.tensor for variable in self.variables]
+
+    def weights(self) -> Sequence[Variable]:
+        """The model's own variables."""
+        return [v for v in self.variables if v.tensor.role is Role.WEIGHT]
+
+    def holds(self, role: Role) -> Tri:
+        """Whether any tensor has this role."""
+        return Tri.YES if any(v.tensor.role is role for v in self.variables) else Tri.NO
+
+    def layers(self) -> Sequence[Layer]:
+        """One layer for each common beginning of weight names; their classes are not known."""
+        sizes: dict[str, int] = {}
+        for variable in self.weights():
+            name = variable.title.rpartition("/")[0]
+            sizes[name] = sizes.get(name, 0) + variable.tensor.element_count
+        return [Layer(name, "", parameters=size) for name, size in sizes.items() if name]
+
+    def notes(self) -> list[str]:
+        """What is missing, in plain sentences."""
+        missing = [
+            f"{file} is missing, so its values cannot be read. Put it beside "
+            f"{self.bundle.index_file}."
+            for file in self.bundle.missing_shards()
+        ]
+        return [*missing, self.problem] if self.problem else missing
+
+    def file_nodes(self) -> list[Node]:
+        """The index and the data shards, with their tensors below them."""
+        by_shard: dict[int, list[Variable]] = {}
+        for variable in self.variables:
+            shard = self.bundle.first_shard(variable.tensor.path)
+            by_shard.setdefault(shard, []).append(variable)
+        shards = [
+            self._shard_node(file, by_shard.get(shard, []))
+            for shard, file in enumerate(self.bundle.shard_files)
+        ]
+        return [self._index_node(), *shards]
+
+    def node_of(self, variable: Variable, name: str = "") -> Node:
+        """A tree node for a variable, under another name if given."""
+        return Node(
+            name or variable.title,
+            NodeType.TENSOR,
+            kind=_kind(variable),
+            size=variable.tensor.nbytes,
+            tensor=variable.tensor,
+            attributes=partial(self.attributes, variable),
+        )
+
+    def attributes(self, variable: Variable) -> list[tuple[str, str]]:
+        """What is known of a variable beside its tensor."""
+        entry = self.bundle.entries[variable.tensor.path]
+        found = [
+            ("checkpoint key", variable.tensor.path),
+            ("variable name", variable.name),
+            ("object", variable.object_path),
+            ("role", variable.tensor.role.value),
+            ("parts", str(len(entry.slices)) if entry.slices else ""),
+        ]
+        more = [] if variable.node is None else self._details(variable.node)
+        return [(name, text) for name, text in found if text] + list(more)
+
+    def _index_node(self) -> Node:
+        file = self.bundle.index_file
+        version = self.bundle.header.version
+        return Node(
+            _basename(file),
+            NodeType.FILE,
+            kind=f"SSTable · {count_text(len(self.bundle.entries), 'entry', 'entries')}",
+            size=self.bundle.storage.size(file),
+            attributes=lambda: [
+                ("entries", f"{len(self.bundle.entries):,}"),
+                ("shards", f"{self.bundle.header.num_shards:,}"),
+                ("byte order", "big-endian" if self.bundle.header.endianness else "little-endian"),
+                ("format version", f"{version.producer} (readers from {version.min_consumer})"),
+            ],
+        )
+
+    def _shard_node(self, file: str, variables: Sequence[Variable]) -> Node:
+        size = self.bundle.storage.size(file)
+        count = count_text(len(variables), "tensor")
+        return Node(
+            _basename(file),
+            NodeType.FILE,
+            kind=f"data shard · {count}" if size is not None else f"missing · {count}",
+            size=size,
+            source=NodeList(lambda: [self.node_of(v) for v in variables]) if variables else None,
+        )
+
+    def _role(self, key: str) -> Role:
+        if self.graph is None:
+            other = key == OBJECT_GRAPH_KEY
+            return Role.OTHER if other else name_role(key, self.bundle.entries)
+        attribute = self._attributes.get(key)
+        if attribute is None or attribute.name != _VALUE:
+            return Role.OTHER
+        return self.graph.roles.get(attribute.node, Role.OTHER)
+
+    def _order(self, key: str, role: Role) -> tuple[int, int, list[tuple[int, str]]]:
+        attribute = self._attributes.get(key)
+        return _ROLES.index(role), attribute.node if attribute else _LAST, _natural(key)
+
+    def _labels(self, roles: Mapping[str, Role]) -> Mapping[str, str]:
+        """A name for people by key: the variable's own name where it is the only one so called.
+
+        Of several, the only weight among them keeps the name; the rest go by their objects.
+        """
+        names = {key: a.full_name for key, a in self._attributes.items() if key in roles}
+        every = Counter(names.values())
+        weights = Counter(name for key, name in names.items() if roles[key] is Role.WEIGHT)
+        return {
+            key: name
+            if name and (every[name] == 1 or (roles[key] is Role.WEIGHT and weights[name] == 1))
+            else _stem(key)
+            for key, name in names.items()
+        }
+
+    def _variable(self, key: str, role: Role, label: str) -> Variable:
+        tensor = self.bundle.tensor(key, role, label if label != key else "")
+        attribute = self._attributes.get(key)
+        if attribute is None or self.graph is None:
+            return Variable(tensor)
+        node = attribute.node
+        return Variable(tensor, node, self.graph.path(node), attribute.full_name)
+
+
+def _kind(variable: Variable) -> str:
+    if variable.tensor.path == OBJECT_GRAPH_KEY:
+        return "object graph"
+    return _KINDS.get(variable.tensor.role, "tensor")
+
+
+def _stem(key: str) -> str:
+    base, _, attribute = key.partition(_ATTRIBUTES)
+    return base if attribute in ("", _VALUE) else f"{base} {attribute}"
+
+
+def _basename(file: str) -> str:
+    return file.rpartition("/")[2]
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """A sort key that puts ``layer-10`` behind ``layer-9``."""
+    parts: Iterable[str] = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
