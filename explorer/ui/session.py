@@ -38,13 +38,16 @@ class ModelEntry:
 
     ref: ModelRef
     trained: Trained
+    number: int = 1
+    """Counts the models of the same kind, so that each has a title of its own."""
 
     @property
     def title(self) -> str:
-        """``functional · Keras 3``, with the form of a subclass where there are two."""
+        """``functional · Keras 3``, with the form of a subclass and a number where needed."""
         settings = self.ref.settings
         form = " ported" if settings.ported else ""
-        return f"{DEMOS[settings.demo].key}{form} · {settings.line.title}"
+        number = f" · {self.number}" if self.number > 1 else ""
+        return f"{DEMOS[settings.demo].key}{form} · {settings.line.title}{number}"
 
     @property
     def detail(self) -> str:
@@ -127,7 +130,9 @@ class Session(QObject):
 
     def add_model(self, trained: Trained) -> ModelEntry:
         """Take a trained model in and make it current."""
-        entry = ModelEntry(trained.model, trained)
+        variant = trained.model.settings.variant
+        alike = [m.number for m in self.models if m.ref.settings.variant is variant]
+        entry = ModelEntry(trained.model, trained, max(alike, default=0) + 1)
         self.models.append(entry)
         self.changed.emit()
         self.select(entry)

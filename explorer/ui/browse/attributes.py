@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QHeaderView,
     QPlainTextEdit,
     QSplitter,
     QVBoxLayout,
@@ -18,11 +17,11 @@ from PySide6.QtWidgets import (
 
 from explorer.formats.artifact import Node
 from explorer.ui.background import Background
-from explorer.ui.widgets import ElidedLabel, RowsModel, Table, button, describe, label
+from explorer.ui.browse.tables import SharedTable
+from explorer.ui.widgets import ElidedLabel, RowsModel, button, describe, label
 
 _LONGEST_CELL = 300  # characters of a value in the table
 _LONGEST_SHOWN = 200_000  # characters of a value in the text below; the copy has all
-_WIDEST_NAME = 150  # pixels
 _SHORT = 34  # characters that the table shows without cutting
 
 
@@ -36,10 +35,10 @@ class AttributesPanel(QWidget):
         self.model = RowsModel(
             (self.tr("Name"), self.tr("Value")), mono=(1,), muted=(0,), parent=self
         )
-        self.table = Table(self.model, "inspector.attributes", self.tr("Attributes"), fit=False)
+        self.table = SharedTable(
+            self.model, "inspector.attributes", self.tr("Attributes"), (1, 2), fit=False
+        )
         self.table.setTextElideMode(Qt.TextElideMode.ElideRight)
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         self.table.selectionModel().currentRowChanged.connect(
             lambda current, _old: self._show_value(current.row())
         )
@@ -92,14 +91,9 @@ class AttributesPanel(QWidget):
         self._value.hide()
         self.model.set_rows((name, _one_line(value)) for name, value in rows)
         self._show_reason("" if rows else self.tr("It has no attributes."))
-        self._fit_names()
         long = [row for row, (_, value) in enumerate(rows) if not _is_short(value)]
         if len(rows) == 1 and long:
             self.table.selectRow(0)
-
-    def _fit_names(self) -> None:
-        hint = self.table.sizeHintForColumn(0) + 12
-        self.table.horizontalHeader().resizeSection(0, min(max(hint, 80), _WIDEST_NAME))
 
     def _show_reason(self, reason: str) -> None:
         self._reason.setText(reason)

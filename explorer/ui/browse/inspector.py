@@ -7,11 +7,11 @@ from collections.abc import Callable
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
-from explorer.formats.artifact import Node, Tensor
-from explorer.formats.text import bytes_text, shape_text
+from explorer.formats.artifact import Artifact, Node, Tensor
+from explorer.formats.text import bytes_text, count_text, shape_text
 from explorer.ui.browse.attributes import AttributesPanel
 from explorer.ui.browse.image import ImagePanel
-from explorer.ui.browse.summary import SummaryPanel, values_text
+from explorer.ui.browse.summary import SummaryPanel
 from explorer.ui.browse.values import ValuesPanel
 from explorer.ui.widgets import ElidedLabel, Segmented, label, page_scroll
 
@@ -24,6 +24,7 @@ class Inspector(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("inspector")
+        self._artifact: Artifact | None = None
         self._node: Node | None = None
         self._preferred = "summary"
         self._shown: set[str] = set()
@@ -88,15 +89,23 @@ class Inspector(QFrame):
         if node is None:
             self._pause.stop()
             return
-        self.title.setText(node.tensor.path if node.tensor else node.name)
+        self.title.setText(called(node))
         self.subtitle.setText(_subtitle(node))
         self._offer_tabs(node)
         self._pause.start()
 
+    def show_artifact(self, artifact: Artifact | None) -> None:
+        """The nodes to come are of this artifact."""
+        self._artifact = artifact
+        self.show_node(None)
+
+    def _is_root(self, node: Node) -> bool:
+        return self._artifact is not None and node is self._artifact.root
+
     def _offer_tabs(self, node: Node) -> None:
         tensor, wanted = node.tensor, self._preferred
         available = {
-            "summary": tensor is not None or node.signature is not None,
+            "summary": bool(tensor or node.signature or self._is_root(node)),
             "values": tensor is not None,
             "image": tensor is not None and tensor.dtype != "string",
             "attributes": True,
@@ -124,7 +133,7 @@ class Inspector(QFrame):
         if key == "attributes":
             self.attributes.show_node(node)
         elif key == "summary":
-            self.summary.show_node(node, "")
+            self.summary.show_node(node, self._artifact if self._is_root(node) else None)
         elif node.tensor is not None:
             show: Callable[[Tensor], None] = (
                 self.values.show_tensor if key == "values" else self.image.show_tensor
@@ -132,10 +141,16 @@ class Inspector(QFrame):
             show(node.tensor)
 
 
+def called(node: Node) -> str:
+    """What people call the node: a tensor's label or whole path."""
+    return node.name if node.tensor is None else node.tensor.label or node.tensor.path
+
+
 def _subtitle(node: Node) -> str:
     tensor = node.tensor
     if tensor is not None:
-        parts = [node.kind, tensor.dtype, shape_text(tensor.shape), values_text(tensor)]
+        values = count_text(tensor.element_count, "value")
+        parts = [node.kind, tensor.dtype, shape_text(tensor.shape), values]
     else:
         parts = [node.kind, node.summary, "" if node.size is None else bytes_text(node.size)]
     return " · ".join(filter(None, parts))

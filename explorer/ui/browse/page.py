@@ -14,8 +14,8 @@ from explorer.ui.browse.tree_pane import TreePane
 from explorer.ui.session import ArtifactEntry, Session
 from explorer.ui.widgets import button, label
 
-_INSPECTOR, _NARROW_INSPECTOR = 368, 318
-_NARROW = 1000  # below this many pixels the inspector takes less
+_INSPECTOR_SHARE = 0.335
+_INSPECTOR_WIDTHS = (318, 480)
 
 
 class BrowsePage(QWidget):
@@ -34,6 +34,7 @@ class BrowsePage(QWidget):
         self.inspector = Inspector()
         self.signatures = SignaturesTab()
         self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split_moved = False
         self._lookup = Background(self)
         self._lay_out()
         self.header.tab_chosen.connect(self._show_tab)
@@ -49,6 +50,7 @@ class BrowsePage(QWidget):
         self._split.addWidget(self.tree)
         self._split.addWidget(self.inspector)
         self._split.setStretchFactor(0, 1)
+        self._split.splitterMoved.connect(self._keep_split)
         self.tree.setMinimumWidth(360)
         self.inspector.setMinimumWidth(280)
         self._tabs = QStackedWidget()
@@ -105,7 +107,9 @@ class BrowsePage(QWidget):
         self.signatures.show_artifact(None)
         if entry is not None:
             self.header.show_entry(entry)
-        self.tree.show_artifact(entry.artifact if entry else None)
+        artifact = entry.artifact if entry else None
+        self.inspector.show_artifact(artifact)
+        self.tree.show_artifact(artifact)
         self._look_for_functions()
 
     def _look_for_functions(self) -> None:
@@ -132,9 +136,14 @@ class BrowsePage(QWidget):
         if self._entry is not None:
             self.predict_asked.emit(self._entry, signature)
 
+    def _keep_split(self) -> None:
+        """The person chose how wide the inspector is."""
+        self._split_moved = True
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        before, now = event.oldSize().width(), event.size().width()
-        if before <= 0 or (before < _NARROW) != (now < _NARROW):
-            inspector = _NARROW_INSPECTOR if now < _NARROW else _INSPECTOR
-            self._split.setSizes([now - inspector - 1, inspector])
+        if not self._split_moved:
+            narrowest, widest = _INSPECTOR_WIDTHS
+            width = event.size().width()
+            inspector = min(max(round(width * _INSPECTOR_SHARE), narrowest), widest)
+            self._split.setSizes([width - inspector - 1, inspector])

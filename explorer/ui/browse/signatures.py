@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from explorer.analysis.snippets import signature_code
 from explorer.formats.artifact import (
@@ -18,6 +18,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.text import tuple_text
 from explorer.ui.background import Background
+from explorer.ui.browse.tables import SharedTable
 from explorer.ui.icons import node_icon
 from explorer.ui.widgets import (
     Card,
@@ -164,11 +165,7 @@ def _tensor_table(
     headers = (title, owner.tr("dtype"), owner.tr("Shape"), owner.tr("Graph tensor"))
     model = RowsModel(headers, mono=(1, 2, 3), muted=(1, 3), parent=owner)
     model.set_rows((t.name, t.dtype, tuple_text(t.shape), t.graph_tensor) for t in tensors)
-    table = Table(model, name, title)
-    header = table.horizontalHeader()
-    for column in (1, 2):
-        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-    return table
+    return Table(model, name, title)
 
 
 class FunctionsCard(Card):
@@ -181,10 +178,9 @@ class FunctionsCard(Card):
         self.title_row.addStretch(1)
         headers = (self.tr("Function"), self.tr("Called with"), self.tr("Returns"))
         self.model = RowsModel(headers, mono=(0, 1, 2), parent=self)
-        self.table = Table(self.model, "signatures.functions", self.tr("Concrete functions"))
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Interactive)
+        self.table = SharedTable(
+            self.model, "signatures.functions", self.tr("Concrete functions"), (28, 50, 22)
+        )
         self.body.addWidget(self.table)
         self.hide()
 
@@ -194,12 +190,6 @@ class FunctionsCard(Card):
         self.count.setText(f"{len(rows):,}")
         self.model.set_rows(rows)
         self.setVisible(bool(rows))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        width = event.size().width()
-        for column, percent in ((0, 28), (2, 22)):
-            self.table.horizontalHeader().resizeSection(column, width * percent // 100)
 
 
 def _variants(function: SavedFunction) -> list[tuple[str, str, str]]:

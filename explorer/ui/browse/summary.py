@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer.analysis.planes import Plane, Sample, known_shape, picture_plane, sample, table_plane
 from explorer.analysis.statistics import Statistics, summarize
-from explorer.formats.artifact import Location, Node, Signature, SignatureTensor, Tensor
-from explorer.formats.text import count_text, tuple_text
+from explorer.formats.artifact import Artifact, Node, Signature, SignatureTensor, Tensor
+from explorer.formats.text import tuple_text
 from explorer.ui.background import Background
+from explorer.ui.browse.facts import Fact, Facts, contents, figures, origin, place
 from explorer.ui.browse.heat_map import HeatMap
-from explorer.ui.browse.histogram import Histogram, number_text
+from explorer.ui.browse.histogram import Histogram
 from explorer.ui.browse.values_model import exact_text
 from explorer.ui.widgets import Card, ElidedLabel, chip, clear_layout, label
 
@@ -33,31 +34,6 @@ class _Reading:
     value: str = ""
 
 
-class Facts(QWidget):
-    """Pairs of a name and a value, in ``columns`` pairs side by side."""
-
-    def __init__(self, columns: int = 1) -> None:
-        super().__init__()
-        self._columns = columns
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(10)
-        self._grid.setVerticalSpacing(5)
-
-    def set_facts(self, facts: Sequence[tuple[str, str]]) -> None:
-        """Replace all pairs."""
-        clear_layout(self._grid)
-        for position, (name, value) in enumerate(facts):
-            row, column = divmod(position, self._columns)
-            title = label(name, "muted")
-            title.setFixedWidth(64)
-            text = ElidedLabel(value, "mono")
-            text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._grid.addWidget(title, row, column * 2)
-            self._grid.addWidget(text, row, column * 2 + 1)
-            self._grid.setColumnStretch(column * 2 + 1, 1)
-
-
 class SummaryPanel(QWidget):
     """Shows a node that has a tensor or a signature."""
 
@@ -69,17 +45,31 @@ class SummaryPanel(QWidget):
         self._column.setSpacing(12)
         self._make_distribution()
         self._make_slice()
-        self._location = Card(self.tr("Where it lives"))
-        self._location_facts = Facts()
-        self._location.body.addWidget(self._location_facts)
+        self._location, self._place = self._fact_card(self.tr("Where it lives"))
+        self._contents, self._held = self._fact_card(self.tr("What it holds"), 118)
+        self._origin, self._written = self._fact_card(self.tr("Where it comes from"), 84)
         self._inputs = Card(self.tr("Inputs"))
         self._outputs = Card(self.tr("Outputs"))
         self._input_facts, self._output_facts = QVBoxLayout(), QVBoxLayout()
         self._inputs.body.addLayout(self._input_facts)
         self._outputs.body.addLayout(self._output_facts)
-        for card in (self._distribution, self._slice, self._location, self._inputs, self._outputs):
+        self._cards = (
+            self._distribution,
+            self._slice,
+            self._location,
+            self._contents,
+            self._origin,
+            self._inputs,
+            self._outputs,
+        )
+        for card in self._cards:
             self._column.addWidget(card)
         self._column.addStretch(1)
+
+    def _fact_card(self, title: str, name_width: int = 64) -> tuple[Card, Facts]:
+        card, facts = Card(title), Facts(name_width=name_width)
+        card.body.addWidget(facts)
+        return card, facts
 
     def _make_distribution(self) -> None:
         self._distribution = Card(self.tr("Distribution"))
@@ -99,16 +89,19 @@ class SummaryPanel(QWidget):
         self.preview = HeatMap("inspector.preview", self.tr("Heat map of a slice"), fill=True)
         self._slice.body.addWidget(self.preview)
 
-    def show_node(self, node: Node, object_name: str) -> None:
-        """Show another node; ``object_name`` is the tensor's place in the object graph, if any."""
+    def show_node(self, node: Node, artifact: Artifact | None) -> None:
+        """Show another node; ``artifact`` where the node stands for all of it."""
         self._reads.drop()
-        for card in (self._slice, self._location, self._inputs, self._outputs):
+        for card in self._cards:
             card.hide()
-        self._distribution.setVisible(node.tensor is not None)
+        if artifact is not None:
+            self._show_facts(self._contents, self._held, contents(artifact.contents))
+            self._show_facts(self._origin, self._written, origin(artifact))
         if node.signature is not None:
             self._show_signature(node.signature)
         if node.tensor is not None:
-            self._show_location(node.tensor.location, object_name)
+            self._distribution.show()
+            self._show_facts(self._location, self._place, place(node.tensor))
             self._read(node.tensor)
 
     def stop(self) -> None:
@@ -126,28 +119,27 @@ class SummaryPanel(QWidget):
         )
 
     def _show_parts(
-        self, *, state: str = "", value: str = "", figures: Statistics | None = None
+        self, *, state: str = "", value: str = "", found: Statistics | None = None
     ) -> None:
         self._distribution.title.setText(self.tr("Value") if value else self.tr("Distribution"))
         self._state.setText(state)
         self._state.setVisible(bool(state))
         self._value.setText(value)
         self._value.setVisible(bool(value))
-        shown = figures is not None and figures.minimum is not None
-        self.histogram.setVisible(shown and bool(figures and figures.histogram))
-        self.statistics.setVisible(figures is not None)
-        if figures is not None:
-            self.histogram.set_counts(figures.histogram, figures.edges)
-            self.statistics.set_facts(_figures(figures))
+        self.histogram.setVisible(found is not None and bool(found.histogram))
+        self.statistics.setVisible(found is not None)
+        if found is not None:
+            self.histogram.set_counts(found.histogram, found.edges)
+            self.statistics.set_facts(figures(found))
 
     def _show_reading(self, reading: _Reading) -> None:
-        figures = reading.statistics
+        found = reading.statistics
         if reading.value:
             self._show_parts(value=reading.value)
-        elif figures.minimum is None and not (figures.nans or figures.infs):
-            self._show_parts(state=figures.reason)
+        elif found.minimum is None and not (found.nans or found.infs):
+            self._show_parts(state=found.reason)
         else:
-            self._show_parts(state=figures.reason, figures=figures)
+            self._show_parts(state=found.reason, found=found)
         self._show_slice(reading)
 
     def _show_slice(self, reading: _Reading) -> None:
@@ -157,12 +149,9 @@ class SummaryPanel(QWidget):
             self._slice_chip.setText(reading.plane.text)
             self.preview.set_sample(reading.sample)
 
-    def _show_location(self, location: Location | None, object_name: str) -> None:
-        facts = [] if location is None else _location_facts(location, self.tr)
-        if object_name:
-            facts.append((self.tr("object"), object_name))
-        self._location.setVisible(bool(facts))
-        self._location_facts.set_facts(facts)
+    def _show_facts(self, card: Card, facts: Facts, pairs: Sequence[Fact]) -> None:
+        card.setVisible(bool(pairs))
+        facts.set_facts(pairs)
 
     # Signatures
 
@@ -195,51 +184,8 @@ def _read(tensor: Tensor) -> _Reading:
     return _Reading(statistics, plane, sample(tensor, plane, _PREVIEW))
 
 
-def _figures(figures: Statistics) -> list[tuple[str, str]]:
-    rows = []
-    if figures.mean is not None and figures.std is not None:
-        rows += [("mean", number_text(figures.mean)), ("std", number_text(figures.std))]
-    share = 100 * figures.zeros / figures.count if figures.count else 0.0
-    rows += [
-        ("zeros", _share_text(figures.zeros, share)),
-        ("NaN / Inf", f"{figures.nans:,} / {figures.infs:,}"),
-    ]
-    return rows
-
-
-def _share_text(count: int, percent: float) -> str:
-    """A share that is not quite nothing or everything does not look like it."""
-    if count and percent < 0.1:
-        return "< 0.1 %"
-    return "> 99.9 %" if 99.9 < percent < 100 else f"{percent:.1f} %"
-
-
-def _location_facts(location: Location, tr: Callable[[str], str]) -> list[tuple[str, str]]:
-    size = f"{location.nbytes:,} bytes"
-    facts = [(tr("file"), location.file)] if location.file else []
-    if location.offset is None:
-        facts.append((tr("stored"), tr("{size}, in pieces").format(size=size)))
-    else:
-        facts.append((tr("offset"), f"0x{location.offset:X} · {size}"))
-    if location.checksum:
-        kind, _, digits = location.checksum.partition(" ")
-        facts.append((kind, digits) if digits else (tr("checksum"), kind))
-    return facts
-
-
 def _add_signature_tensor(column: QVBoxLayout, tensor: SignatureTensor) -> None:
     column.addWidget(ElidedLabel(tensor.name, "strong"))
     column.addWidget(ElidedLabel(f"{tensor.dtype} {tuple_text(tensor.shape)}", "mono"))
     if tensor.graph_tensor:
         column.addWidget(ElidedLabel(tensor.graph_tensor, "monoMuted"))
-
-
-def values_text(tensor: Tensor) -> str:
-    """``7,488 values``, or nothing where the shape is not known."""
-    shape = known_shape(tensor.shape)
-    if shape is None:
-        return ""
-    count = 1
-    for size in shape:
-        count *= size
-    return count_text(count, "value")

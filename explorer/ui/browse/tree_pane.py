@@ -23,6 +23,7 @@ from explorer.analysis.search import Found, Hit, Kinds, Query, find, locate, par
 from explorer.formats.artifact import Artifact, Node, Tensor
 from explorer.formats.text import count_text, tuple_text
 from explorer.ui.background import Background, run_in_pool
+from explorer.ui.browse.inspector import called
 from explorer.ui.browse.tree_view import TreeView
 from explorer.ui.notices import Notice, notice_for
 from explorer.ui.session import Session
@@ -96,7 +97,7 @@ class TreePane(QWidget):
         bar.setContentsMargins(10, 8, 10, 8)
         bar.setSpacing(8)
         bar.addWidget(self.filter, 1)
-        self.kinds.setFixedWidth(230)
+        self.kinds.setFixedWidth(204)
         bar.addWidget(self.kinds)
         found = QWidget()
         found_row = QVBoxLayout(found)
@@ -304,7 +305,7 @@ class TreePane(QWidget):
 
 
 def _called(hit: Hit) -> str:
-    return hit.path if hit.node.tensor is None else hit.node.tensor.path
+    return hit.path if hit.node.tensor is None else called(hit.node)
 
 
 def _copy(text: str) -> None:

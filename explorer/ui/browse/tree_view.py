@@ -14,6 +14,7 @@ from explorer.ui.browse.tree_model import DTYPE, KIND, NAME, SHAPE, SIZE, Artifa
 from explorer.ui.widgets import describe
 
 _WIDTHS = {KIND: 158, DTYPE: 72, SHAPE: 122, SIZE: 78}
+_USUAL = 750  # pixels of all columns; in a wider view all of them are wider
 _NARROWEST_NAME = 210
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _OPENED_AT_ONCE = 34  # rows; about what fits on a screen
@@ -60,8 +61,6 @@ class TreeView(QTreeView):
         header.setSectionsMovable(False)
         header.setHighlightSections(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width in _WIDTHS.items():
-            header.resizeSection(column, width)
 
     # Contents
 
@@ -146,12 +145,16 @@ class TreeView(QTreeView):
 
     def _fit_columns(self) -> None:
         """Leave room for the names: first the kind goes, then the dtype. The inspector has both."""
-        header = self.header()
-        room = self.viewport().width() - header.sectionSize(SHAPE) - header.sectionSize(SIZE)
-        for column in (DTYPE, KIND):
-            fits = room - _WIDTHS[column] >= _NARROWEST_NAME
+        width = self.viewport().width()
+        scale = max(width / _USUAL, 1.0)
+        room = width
+        for column in (SIZE, SHAPE, DTYPE, KIND):
+            wanted = round(_WIDTHS[column] * scale)
+            fits = room - wanted >= _NARROWEST_NAME or column in (SIZE, SHAPE)
             self.setColumnHidden(column, not fits)
-            room -= _WIDTHS[column] if fits else 0
+            if fits:
+                self.header().resizeSection(column, wanted)
+                room -= wanted
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         self.stop_opening()

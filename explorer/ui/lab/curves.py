@@ -54,7 +54,7 @@ class Curves(QWidget):
         self._plot.getAxis("left").enableAutoSIPrefix(False)
         self._plot.getAxis("bottom").enableAutoSIPrefix(False)
         self._pyqtgraph = pyqtgraph
-        self._lines = {name: self._plot.plot() for name in ("train", "validation")}
+        self._lines = {name: self._plot.plot() for name in ("batches", "train", "validation")}
         self._column.addWidget(self._plot)
         self._paint()
         self._draw()
@@ -64,11 +64,15 @@ class Curves(QWidget):
 
     def _paint(self) -> None:
         """Take the colours of the theme."""
-        for name, tone, style in (
-            ("train", "accent", Qt.PenStyle.SolidLine),
-            ("validation", "warning", Qt.PenStyle.DashLine),
+        faint = color("accent")
+        faint.setAlphaF(0.4)
+        for name, tint, width, style in (
+            ("batches", faint, 1.0, Qt.PenStyle.SolidLine),
+            ("train", color("accent"), 1.6, Qt.PenStyle.SolidLine),
+            ("validation", color("warning"), 1.6, Qt.PenStyle.DashLine),
         ):
-            self._lines[name].setPen(self._pyqtgraph.mkPen(color(tone), width=1.6, style=style))
+            pen = self._pyqtgraph.mkPen(tint, width=width, style=style)
+            self._lines[name].setPen(pen)
         self._plot.setBackground(color("surface"))
         for side in ("left", "bottom"):
             axis = self._plot.getAxis(side)
@@ -88,9 +92,14 @@ class Curves(QWidget):
         self._series = {}
         self._draw()
 
-    def add(self, step: int, values: dict[str, float]) -> None:
-        """Take the values of a batch or an epoch; they are drawn a moment later, together."""
+    def add(self, step: int, values: dict[str, float], *, epoch_end: bool) -> None:
+        """Take the values of a batch or an epoch; they are drawn a moment later, together.
+
+        Those of batches make a faint line of their own: Keras averages them from the start of
+        the epoch, so that they are no match for the values of a whole one.
+        """
         for name, value in values.items():
+            name = name if epoch_end else f"batch {name}"
             steps, numbers = self._series.setdefault(name, ([], []))
             steps.append(step)
             numbers.append(value)
@@ -99,7 +108,8 @@ class Curves(QWidget):
 
     def metrics(self) -> list[str]:
         """The metrics that have values, without the validation prefix."""
-        return [name for name in self._series if not name.startswith("val_")]
+        names = (name.removeprefix("batch ") for name in self._series)
+        return list(dict.fromkeys(name for name in names if not name.startswith("val_")))
 
     def points(self, series: str) -> int:
         """How many values a series such as ``val_loss`` has."""
@@ -116,9 +126,13 @@ class Curves(QWidget):
             return
         self._empty.setVisible(not has_values)
         self._plot.setVisible(has_values)
-        for name, series in (("train", self._metric), ("validation", f"val_{self._metric}")):
+        for name, series in (
+            ("batches", f"batch {self._metric}"),
+            ("train", self._metric),
+            ("validation", f"val_{self._metric}"),
+        ):
             steps, values = self._series.get(series, ([], []))
-            symbol = "o" if name == "validation" or len(steps) == 1 else None
+            symbol = None if name == "batches" else "o"
             self._lines[name].setData(
                 steps,
                 values,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
@@ -69,8 +68,7 @@ class TrainingPanel(QWidget):
         column.addWidget(self._epochs_card())
         column.addWidget(self._log_card())
         column.addStretch(1)
-        self._started = 0.0
-        self._total = 0
+        self._epoch_began = 0.0
         self._epochs_planned = 0
         self._activations: dict[str, str] = {}
 
@@ -173,15 +171,13 @@ class TrainingPanel(QWidget):
         self.log.clear()
         self._activations = {layer.name: layer.activation for layer in settings.layers}
         self._epochs_planned = settings.epochs
-        self._total = 0
-        self._started = time.monotonic()
+        self._epoch_began = 0.0
         self.progress.setRange(0, 0)
         self.progress_text.setText(self.tr("Waiting for the engine"))
 
     def show_built(self, built: Built) -> None:
         """The model exists."""
         self._show_layers(built.layers, planned=False)
-        self._total = built.steps
         self.progress.setRange(0, max(built.steps, 1))
 
     def show_progress(self, progress: Progress) -> None:
@@ -201,7 +197,7 @@ class TrainingPanel(QWidget):
         """Values of a batch or an epoch."""
         if metric.epoch_end:
             self._add_epoch(metric)
-        self.curves.add(metric.step, metric.values)
+        self.curves.add(metric.step, metric.values, epoch_end=metric.epoch_end)
         known = {self.metric_choice.itemText(i) for i in range(self.metric_choice.count())}
         self.metric_choice.addItems([name for name in self.curves.metrics() if name not in known])
 
@@ -251,7 +247,9 @@ class TrainingPanel(QWidget):
             self._epoch_table.show()
         numbers = [f"{metric.values.get(name, float('nan')):.4f}" for name in self._epoch_names]
         epoch = metric.epoch + 1
-        self.epochs.append((str(epoch), *numbers, duration_text(metric.seconds)))
+        taken = metric.seconds - self._epoch_began
+        self._epoch_began = metric.seconds
+        self.epochs.append((str(epoch), *numbers, duration_text(taken)))
         self._epoch_chip.setText(
             self.tr("{done} of {total}").format(done=epoch, total=self._epochs_planned)
         )

@@ -29,6 +29,7 @@ class InputCard(Card):
         self._empty = label(self.tr("The values that go in, once it runs."), "small")
         self.body.addWidget(self._empty)
         self.body.addWidget(self.table, 1)
+        self.body.addStretch(0)
         self.show_inputs({})
 
     def inputs(self) -> Mapping[str, np.ndarray]:

@@ -44,8 +44,9 @@ class OutputsCard(Card):
         self._stack = QStackedWidget()
         self._stack.addWidget(self.chart)
         self._stack.addWidget(self.table)
-        self.body.addWidget(self._stack, 1)
         self.body.addWidget(self._note)
+        self.body.addWidget(self._stack, 1)
+        self.body.addStretch(0)
         self.clear()
 
     def clear(self) -> None:
@@ -99,3 +100,4 @@ class OutputsCard(Card):
         else:
             self._note.setText("")
         self._note.setVisible(bool(self._note.text()))
+        self._stack.setVisible(not self._note.text())

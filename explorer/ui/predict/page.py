@@ -396,7 +396,7 @@ class PredictPage(QWidget):
         outputs = dict(zip(names, arrays, strict=True))
         now = time.strftime("%H:%M:%S")
         seconds = duration_text(value.seconds)
-        self.runs.append((title_of(entry), what, now, seconds))
+        self.runs.set_rows([(title_of(entry), what, now, seconds), *self.runs.rows()])
         self._session.action_timed.emit(
             self.tr("{name} ran in {time}").format(name=title_of(entry), time=seconds)
         )
