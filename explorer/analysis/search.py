@@ -185,5 +185,5 @@ def _meant(hit: Hit, query: Query) -> bool:
     tensor = hit.node.tensor
     if tensor is None:
         return query.matches(hit.path, "", None, has_shape=False)
-    path = f"{hit.path} {tensor.path}"
+    path = f"{hit.path} {tensor.path} {tensor.label}"
     return query.matches(path, tensor.dtype, tensor.shape)

@@ -15,7 +15,7 @@ from explorer.ui.browse.summary import SummaryPanel
 from explorer.ui.browse.values import ValuesPanel
 from explorer.ui.widgets import ElidedLabel, Segmented, label, page_scroll
 
-_PAUSE = 90  # milliseconds on a row before its values are read
+_PAUSE = 120  # milliseconds between rows below which the values in between are not read
 
 
 class Inspector(QFrame):
@@ -79,7 +79,7 @@ class Inspector(QFrame):
         return area
 
     def show_node(self, node: Node | None) -> None:
-        """Show another node; nothing is read until it has been selected for a moment."""
+        """Show another node; while a key runs through the rows, only the last one is read."""
         self._node = node
         self._shown.clear()
         self.summary.stop()
@@ -92,6 +92,8 @@ class Inspector(QFrame):
         self.title.setText(called(node))
         self.subtitle.setText(_subtitle(node))
         self._offer_tabs(node)
+        if not self._pause.isActive():
+            self._show_panel()
         self._pause.start()
 
     def show_artifact(self, artifact: Artifact | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer.analysis.planes import Plane, Sample, known_shape, picture_plane, sample, table_plane
@@ -22,6 +22,7 @@ from explorer.ui.widgets import Card, ElidedLabel, chip, clear_layout, label
 _BINS = 48
 _PREVIEW = 64  # cells along a side
 _LONGEST_TEXT = 2000
+_LATE = 120  # milliseconds of reading before it is said; less would only flicker
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class SummaryPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._reads = Background(self)
+        self._late = QTimer(self, interval=_LATE, singleShot=True)
+        self._late.timeout.connect(self._show_wait)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(12)
@@ -63,6 +66,7 @@ class SummaryPanel(QWidget):
             self._outputs,
         )
         for card in self._cards:
+            card.hide()
             self._column.addWidget(card)
         self._column.addStretch(1)
 
@@ -91,9 +95,11 @@ class SummaryPanel(QWidget):
 
     def show_node(self, node: Node, artifact: Artifact | None) -> None:
         """Show another node; ``artifact`` where the node stands for all of it."""
-        self._reads.drop()
+        self.stop()
+        wanted = (self._distribution, self._slice) if node.tensor is not None else ()
         for card in self._cards:
-            card.hide()
+            if card not in wanted:
+                card.hide()
         if artifact is not None:
             self._show_facts(self._contents, self._held, contents(artifact.contents))
             self._show_facts(self._origin, self._written, origin(artifact))
@@ -107,20 +113,26 @@ class SummaryPanel(QWidget):
     def stop(self) -> None:
         """What is being read is not wanted any more."""
         self._reads.drop()
+        self._late.stop()
 
     # Tensors
 
     def _read(self, tensor: Tensor) -> None:
-        self._show_parts(state=self.tr("Reading…"))
+        self._late.start()
         self._reads.run(
             lambda: _read(tensor),
             self._show_reading,
             lambda error: self._show_parts(state=str(error) or type(error).__name__),
         )
 
+    def _show_wait(self) -> None:
+        self._slice.hide()
+        self._show_parts(state=self.tr("Reading…"))
+
     def _show_parts(
         self, *, state: str = "", value: str = "", found: Statistics | None = None
     ) -> None:
+        self._late.stop()
         self._distribution.title.setText(self.tr("Value") if value else self.tr("Distribution"))
         self._state.setText(state)
         self._state.setVisible(bool(state))

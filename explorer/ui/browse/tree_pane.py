@@ -124,7 +124,7 @@ class TreePane(QWidget):
         self.view.node_selected.connect(lambda node: self._selected(node, in_results=False))
         self.results.node_selected.connect(lambda node: self._selected(node, in_results=True))
         for view in (self.view, self.results):
-            view.menu_asked.connect(self._menu)
+            view.menu_asked.connect(self._show_menu)
             view.copy_asked.connect(self._copy_path)
         self.results.activated.connect(self._reveal_hit)
         scope = Qt.ShortcutContext.WindowShortcut
@@ -252,7 +252,11 @@ class TreePane(QWidget):
 
     # The menu of a row
 
-    def _menu(self, node: Node, where: QPoint) -> None:
+    def _show_menu(self, node: Node, where: QPoint) -> None:
+        self.menu_for(node).popup(where)
+
+    def menu_for(self, node: Node) -> QMenu:
+        """What can be done with a row."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(self.tr("Copy name"), lambda: _copy(node.name))
@@ -265,7 +269,7 @@ class TreePane(QWidget):
         if tensor is not None:
             menu.addSeparator()
             menu.addAction(self.tr("Export as .npy…"), lambda: self.export(tensor))
-        menu.popup(where)
+        return menu
 
     def _reveal_node(self, node: Node) -> None:
         for hit in self._hits:
