@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import h5py
@@ -19,7 +19,7 @@ from explorer.formats.artifact import (
     Tensor,
     TensorUnreadable,
 )
-from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, text_attribute
+from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, not_read, text_attribute
 from explorer.formats.selection import check_inflated, selected_shape
 
 _BFLOAT16: np.dtype = np.dtype(ml_dtypes.bfloat16)
@@ -109,23 +109,32 @@ def _checksum(layout: Any) -> str:
 
 def _dtype_name(dataset: Any) -> str:
     """The name by the ``show`` contract: NumPy's, ``string`` for text, words for the rest."""
-    kind = dataset.get_type()
-    if isinstance(kind, h5t.TypeStringID):
-        return "string"
-    if isinstance(kind, h5t.TypeReferenceID):
-        return "reference"
-    if isinstance(kind, h5t.TypeVlenID):
-        return "ragged"
+    name = _type_name(dataset.get_type().encode())
+    is_bfloat16 = name == "opaque" and _stored_dtype(dataset, dataset.dtype) == _BFLOAT16
+    return "bfloat16" if is_bfloat16 else name
+
+
+@lru_cache(maxsize=256)
+def _type_name(encoded: bytes) -> str:
+    """The name of an HDF5 type; kept, since making a NumPy type of it takes longest of all."""
+    kind = h5t.decode(encoded)
+    for type_class, name in _WITHOUT_NUMPY:
+        if isinstance(kind, type_class):
+            return name
     try:
-        dtype = dataset.dtype
+        dtype: np.dtype = kind.dtype
     except HDF5_ERRORS:
         return "unknown"
     if dtype.kind != "V":
         return str(dtype.name)
-    if dtype.fields:
-        return "compound"
-    stored = _stored_dtype(dataset, dtype)
-    return "opaque" if stored.kind == "V" and stored == dtype else str(stored.name)
+    return "compound" if dtype.fields else "opaque"
+
+
+_WITHOUT_NUMPY = (
+    (h5t.TypeStringID, "string"),
+    (h5t.TypeReferenceID, "reference"),
+    (h5t.TypeVlenID, "ragged"),
+)
 
 
 def _stored_dtype(dataset: Any, dtype: np.dtype) -> np.dtype:
@@ -143,7 +152,10 @@ def _read(file: Hdf5File, path: bytes, shown: str, selection: Selection) -> np.n
         elsewhere = _elsewhere(layout)
         if elsewhere:
             raise TensorUnreadable(f"{shown} {elsewhere}")
-        shape = tuple(dataset.shape or (0,))
+        refused = not_read(dataset.get_type())
+        if refused:
+            raise TensorUnreadable(f"{shown} cannot be shown: {refused}.")
+        shape = (0,) if dataset.shape is None else tuple(dataset.shape)
         wanted = selected_shape(shape, selection)
         _check_size(file, dataset, layout, shown, wanted)
         return _values(dataset, shape, selection, wanted)

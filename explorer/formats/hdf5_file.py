@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5a, h5t
 
 from explorer.formats.artifact import TensorUnreadable, UnreadableArtifact
 from explorer.formats.storage import Storage
@@ -125,8 +126,13 @@ def attribute_names(obj: Any) -> list[str]:
 def attribute(obj: Any, name: str) -> Any:
     """One attribute's value, or ``None`` where there is none.
 
-    Raises one of `HDF5_ERRORS` where it is damaged.
+    Raises one of `HDF5_ERRORS` where it is damaged or of a type that is not read.
     """
+    if not h5a.exists(obj, name.encode("utf-8", "surrogateescape")):
+        return None
+    refused = not_read(h5a.open(obj, name.encode("utf-8", "surrogateescape")).get_type())
+    if refused:
+        raise TypeError(refused)
     return h5py.AttributeManager(_Owner(obj)).get(name)
 
 
@@ -189,6 +195,18 @@ def _array_text(array: np.ndarray) -> str:
     shown = ", ".join(value_text(item) for item in flat[:_MOST_ATTRIBUTE_VALUES])
     left = flat.size - _MOST_ATTRIBUTE_VALUES
     return f"{shown}, … and {left:,} more" if left > 0 else shown
+
+
+def not_read(kind: Any) -> str:
+    """Why values of an HDF5 type are not read, empty where they are.
+
+    Keras writes none of these, and the library itself can crash on damaged ones.
+    """
+    if kind.detect_class(h5t.VLEN):
+        return "values of varying length, which no Keras file holds, are not read"
+    if kind.detect_class(h5t.REFERENCE):
+        return "references to other objects of the file are not read"
+    return ""
 
 
 class _Owner:
