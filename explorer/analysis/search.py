@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from explorer.analysis.ranges import PAGE
@@ -110,10 +110,13 @@ def _fits(pattern: Sequence[str], shape: Shape) -> bool:
 
 
 class _Walk:
-    """Goes through a tree depth first; remembers whether something could not be listed."""
+    """Goes through a tree depth first; remembers whether something could not be listed.
 
-    def __init__(self, cancelled: Callable[[], bool]) -> None:
-        self._cancelled = cancelled
+    What is below nodes of the types ``without`` is left out.
+    """
+
+    def __init__(self, cancelled: Callable[[], bool], without: Collection[NodeType] = ()) -> None:
+        self._cancelled, self._without = cancelled, without
         self.damaged = False
 
     def below(self, node: Node, path: str = "", rows: tuple[int, ...] = ()) -> Iterator[Hit]:
@@ -125,7 +128,8 @@ class _Walk:
             name = f"{path}/{child.name}" if path else child.name
             hit = Hit(child, name, (*rows, row))
             yield hit
-            yield from self.below(child, name, hit.rows)
+            if child.type not in self._without:
+                yield from self.below(child, name, hit.rows)
 
     def _children(self, node: Node) -> Iterator[Node]:
         start = 0
@@ -149,23 +153,26 @@ def find(
     limit: int = 2000,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Found:
-    """The nodes below ``root`` that ``query`` means, in tree order; each tensor once.
+    """The nodes below ``root`` that ``query`` means, in tree order.
+
+    A tensor that stands in several places is found once, where its way is shortest.
 
     Stops after ``limit`` hits, and soon after ``cancelled`` says so.
     """
     walk = _Walk(cancelled)
     hits: list[Hit] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for hit in walk.below(root):
         if not kinds.holds(hit.node) or not _meant(hit, query):
             continue
-        tensor = hit.node.tensor
-        if tensor is not None:
-            if tensor.path in seen:
-                continue
-            seen.add(tensor.path)
+        path = hit.node.tensor.path if hit.node.tensor else ""
+        if path in seen:
+            hits[seen[path]] = min(hits[seen[path]], hit, key=lambda known: len(known.rows))
+            continue
         if len(hits) == limit:
             return Found(hits, limited=True)
+        if path:
+            seen[path] = len(hits)
         hits.append(hit)
     return Found(hits, damaged=walk.damaged)
 
@@ -173,11 +180,14 @@ def find(
 def locate(
     root: Node, tensor_path: str, cancelled: Callable[[], bool] = lambda: False
 ) -> Hit | None:
-    """Where the tensor of this path stands in the tree, or ``None``."""
-    walk = _Walk(cancelled)
-    for hit in walk.below(root):
-        if hit.node.tensor is not None and hit.node.tensor.path == tensor_path:
-            return hit
+    """Where the tensor of this path stands in the tree, or ``None``.
+
+    Preferably among the files; only then in the object graph, which leads to it too.
+    """
+    for without in ((NodeType.OBJECT, NodeType.FUNCTION), ()):
+        for hit in _Walk(cancelled, without).below(root):
+            if hit.node.tensor is not None and hit.node.tensor.path == tensor_path:
+                return hit
     return None
 
 

@@ -7,6 +7,14 @@ import keyword
 from explorer.formats.artifact import Artifact, Signature, SignatureTensor
 
 
+def is_callable(signature: Signature) -> bool:
+    """Whether a program can call it; SavedModel also keeps its initialisation among signatures.
+
+    ``INIT_OP_SIGNATURE_KEY`` and ``TRAIN_OP_SIGNATURE_KEY`` of tensorflow/python/saved_model.
+    """
+    return not signature.key.startswith("__saved_model_")
+
+
 def signature_code(artifact: Artifact, signature: Signature) -> str:
     """A script that loads the artifact and calls one of its signatures with zeros.
 

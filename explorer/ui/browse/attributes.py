@@ -38,7 +38,6 @@ class AttributesPanel(QWidget):
         self.table = SharedTable(
             self.model, "inspector.attributes", self.tr("Attributes"), (1, 2), fit=False
         )
-        self.table.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.table.selectionModel().currentRowChanged.connect(
             lambda current, _old: self._show_value(current.row())
         )

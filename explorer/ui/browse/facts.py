@@ -34,7 +34,7 @@ class Facts(QWidget):
         for position, (name, value) in enumerate(facts):
             row, column = divmod(position, self._columns)
             title = label(name, "muted")
-            title.setFixedWidth(self._name_width)
+            title.setMinimumWidth(self._name_width)
             text = ElidedLabel(value, "mono")
             text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._grid.addWidget(title, row, column * 2)
@@ -75,7 +75,7 @@ def place(tensor: Tensor) -> list[Fact]:
 
 def _location(location: Location) -> list[Fact]:
     size = _tr("{count:,} bytes").format(count=location.nbytes)
-    facts = [(_tr("file"), location.file)] if location.file else []
+    facts = [(_tr("file"), location.file.rpartition("/")[2])] if location.file else []
     if location.offset is None:
         facts.append((_tr("stored"), _tr("{size}, in pieces").format(size=size)))
     else:

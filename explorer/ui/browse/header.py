@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTabBar, QVBoxLayout, QWidget
 
+from explorer.analysis.snippets import is_callable
 from explorer.formats.artifact import Artifact, Producer
 from explorer.formats.text import bytes_text, count_text
 from explorer.ui.session import ArtifactEntry
@@ -129,6 +130,7 @@ def _origin_chip(entry: ArtifactEntry, owner: QWidget) -> QWidget:
 def _counts(artifact: Artifact, entry: ArtifactEntry) -> list[str]:
     stored = "variable" if artifact.format in ("saved_model", "tf_checkpoint") else "tensor"
     texts = [count_text(entry.parameters, "parameter"), count_text(entry.tensor_count, stored)]
-    if artifact.signatures:
-        texts.append(count_text(len(artifact.signatures), "signature"))
+    signatures = sum(map(is_callable, artifact.signatures))
+    if signatures:
+        texts.append(count_text(signatures, "signature"))
     return [*texts, f"{bytes_text(artifact.size)} on disk"]

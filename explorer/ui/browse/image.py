@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from explorer.analysis.planes import Plane, Sample, known_shape, picture_plane, sample
 from explorer.formats.artifact import Tensor
 from explorer.ui.background import Background
 from explorer.ui.browse.heat_map import HeatMap, Legend
+from explorer.ui.browse.histogram import number_text
 from explorer.ui.browse.slice_bar import SliceBar
 from explorer.ui.widgets import label
 
@@ -66,6 +68,11 @@ class ImagePanel(QWidget):
         text = self.tr("{slice} · {rows:,} × {columns:,}").format(
             slice=plane.text, rows=plane.rows, columns=plane.columns
         )
+        numbers = found.values[np.isfinite(found.values)]
+        if numbers.size:
+            text += self.tr(" · {low} to {high}").format(
+                low=number_text(numbers.min()), high=number_text(numbers.max())
+            )
         step = max(found.row_step, found.column_step)
         if step > 1:
             text += self.tr(" · shown: 1 of {down:,} rows, 1 of {across:,} columns").format(

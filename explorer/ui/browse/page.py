@@ -15,7 +15,7 @@ from explorer.ui.session import ArtifactEntry, Session
 from explorer.ui.widgets import button, label
 
 _INSPECTOR_SHARE = 0.335
-_INSPECTOR_WIDTHS = (318, 480)
+_INSPECTOR_WIDTHS = (336, 480)
 
 
 class BrowsePage(QWidget):

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
-from explorer.analysis.snippets import signature_code
+from explorer.analysis.snippets import is_callable, signature_code
 from explorer.formats.artifact import (
     Artifact,
+    MetaGraphOps,
     NodeType,
     SavedFunction,
     Signature,
@@ -31,6 +40,7 @@ from explorer.ui.widgets import (
     page_scroll,
 )
 
+_NARROW = 860  # pixels of a card below which the tables stand one above the other
 _COPIED = 1500  # milliseconds that the button says so
 
 
@@ -53,6 +63,8 @@ class SignaturesTab(QWidget):
         self._cards.setContentsMargins(0, 0, 0, 0)
         self._cards.setSpacing(12)
         self.functions = FunctionsCard()
+        self._operations = QVBoxLayout()
+        self._operations.setSpacing(12)
         self._reason = label("", "muted", wrap=True, name="signatures.reason")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -63,8 +75,10 @@ class SignaturesTab(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(18, 14, 18, 18)
         column.setSpacing(12)
-        for widget in (self.cards, self.functions, self._reason):
-            column.addWidget(widget)
+        column.addWidget(self.cards)
+        column.addWidget(self.functions)
+        column.addLayout(self._operations)
+        column.addWidget(self._reason)
         column.addStretch(1)
         return page_scroll(body)
 
@@ -77,10 +91,23 @@ class SignaturesTab(QWidget):
         self.functions.hide()
         self._reason.hide()
         self._reads.drop()
-        self._waiting = list(artifact.signatures) if artifact else []
+        clear_layout(self._operations)
+        self._waiting = _in_order(artifact.signatures) if artifact else []
         if artifact is not None:
             self._next.start()
-            self._reads.run(artifact.functions, self.functions.show_functions, self._show_reason)
+            self._reads.run(
+                lambda: (artifact.functions(), artifact.operations()),
+                lambda found: self._show_graph(*found),
+                self._show_reason,
+            )
+
+    def _show_graph(
+        self, functions: Sequence[SavedFunction], operations: Sequence[MetaGraphOps]
+    ) -> None:
+        self.functions.show_functions(functions)
+        for kinds in operations:
+            if kinds.names:
+                self._operations.addWidget(_operations_card(kinds, self))
 
     def _add_card(self) -> None:
         artifact = self._artifact
@@ -108,8 +135,8 @@ class SignatureCard(Card):
         name = f"signatures.{signature.key}"
         self.setObjectName(name)
         self.body.addLayout(self._heading(name))
-        tables = QHBoxLayout()
-        tables.setSpacing(18)
+        self._tables = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._tables.setSpacing(18)
         for title, key, tensors in (
             (self.tr("Input"), "inputs", signature.inputs),
             (self.tr("Output"), "outputs", signature.outputs),
@@ -117,18 +144,17 @@ class SignatureCard(Card):
             column = QVBoxLayout()
             column.addWidget(_tensor_table(f"{name}.{key}", title, tensors, self))
             column.addStretch(1)
-            tables.addLayout(column, 1)
-        self.body.addLayout(tables)
+            self._tables.addLayout(column, 1)
+        self.body.addLayout(self._tables)
 
     def _heading(self, name: str) -> QHBoxLayout:
         signature = self._signature
         row = QHBoxLayout()
         row.setSpacing(8)
         self._badge = QLabel()
-        self._badge.setPixmap(node_icon(NodeType.SIGNATURE).pixmap(14, 14))
+        self._draw_badge()
         row.addWidget(self._badge)
-        key = label(signature.key, "cardTitle")
-        row.addWidget(key)
+        row.addWidget(label(signature.key, "cardTitle"))
         if signature.method:
             row.addWidget(chip(signature.method))
         if signature.tag_set:
@@ -136,6 +162,14 @@ class SignatureCard(Card):
             tags.setToolTip(self.tr("Tag set of the meta graph"))
             row.addWidget(tags)
         row.addStretch(1)
+        if is_callable(signature):
+            self._add_buttons(row, name)
+        else:
+            row.addWidget(label(self.tr("runs by itself when the model is loaded"), "small"))
+        return row
+
+    def _add_buttons(self, row: QHBoxLayout, name: str) -> None:
+        signature = self._signature
         self._copy = button(
             self.tr("Copy as code"),
             f"{name}.copy",
@@ -151,7 +185,20 @@ class SignatureCard(Card):
         predict.clicked.connect(lambda: self.predict_asked.emit(signature.key))
         row.addWidget(self._copy)
         row.addWidget(predict)
-        return row
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = event.size().width() < _NARROW
+        direction = QBoxLayout.Direction
+        self._tables.setDirection(direction.TopToBottom if narrow else direction.LeftToRight)
+
+    def _draw_badge(self) -> None:
+        self._badge.setPixmap(node_icon(NodeType.SIGNATURE).pixmap(14, 14))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._draw_badge()
 
     def _copy_code(self) -> None:
         QGuiApplication.clipboard().setText(signature_code(self._artifact, self._signature))
@@ -181,6 +228,15 @@ class FunctionsCard(Card):
         self.table = SharedTable(
             self.model, "signatures.functions", self.tr("Concrete functions"), (28, 50, 22)
         )
+        self._whole = label("", "mono", wrap=True, name="signatures.function")
+        self._whole.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._inset = QFrame()
+        self._inset.setProperty("role", "inset")
+        QVBoxLayout(self._inset).addWidget(self._whole)
+        self.table.selectionModel().currentRowChanged.connect(
+            lambda current, _old: self._show_whole(current.row())
+        )
+        self.body.addWidget(self._inset)
         self.body.addWidget(self.table)
         self.hide()
 
@@ -189,7 +245,31 @@ class FunctionsCard(Card):
         rows = [row for function in functions for row in _variants(function)]
         self.count.setText(f"{len(rows):,}")
         self.model.set_rows(rows)
+        self._inset.hide()
         self.setVisible(bool(rows))
+
+    def _show_whole(self, row: int) -> None:
+        """The chosen function with nothing cut off."""
+        self._inset.setVisible(row >= 0)
+        if row >= 0:
+            name, called_with, returns = self.model.rows()[row]
+            self._whole.setText(f"{name}({called_with})\n→ {returns}")
+
+
+def _in_order(signatures: Sequence[Signature]) -> list[Signature]:
+    """As they are stored, those that nobody calls last."""
+    return sorted(signatures, key=lambda signature: not is_callable(signature))
+
+
+def _operations_card(kinds: MetaGraphOps, owner: QWidget) -> Card:
+    card = Card(owner.tr("Operations"))
+    card.title_row.addWidget(chip(f"{len(kinds.names):,}"))
+    card.title_row.addWidget(chip(", ".join(kinds.tag_set)))
+    card.title_row.addStretch(1)
+    names = label(", ".join(kinds.names), "mono", wrap=True, name="signatures.operations")
+    names.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    card.body.addWidget(names)
+    return card
 
 
 def _variants(function: SavedFunction) -> list[tuple[str, str, str]]:

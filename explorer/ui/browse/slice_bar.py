@@ -63,6 +63,7 @@ class SliceBar(QWidget):
         choice.setValue(self._plane.at[axis])
         choice.setSuffix(self.tr(" of {size:,}").format(size=self._plane.shape[axis]))
         choice.setKeyboardTracking(False)
+        choice.lineEdit().setTextMargins(7, 0, 0, 0)  # the style sheet's padding does not reach it
         describe(
             choice,
             f"{self.objectName()}.axis{axis}",

@@ -81,7 +81,7 @@ class SummaryPanel(QWidget):
         self._value = label("", "mono", wrap=True, name="inspector.value")
         self._value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.histogram = Histogram("inspector.histogram", self.tr("Histogram of the values"))
-        self.statistics = Facts(2)
+        self.statistics = Facts(2, name_width=0)
         for widget in (self._state, self._value, self.histogram, self.statistics):
             self._distribution.body.addWidget(widget)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QAbstractTableModel
+from PySide6.QtCore import QAbstractTableModel, Qt
 
 from explorer.ui.widgets import Table
 
@@ -23,6 +23,7 @@ class SharedTable(Table):
     ) -> None:
         self._shares = shares
         super().__init__(model, name, accessible, fit=fit)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
 
     def _spread(self) -> None:
         width = self.viewport().width()

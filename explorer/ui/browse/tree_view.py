@@ -6,18 +6,19 @@ from collections import deque
 from collections.abc import Sequence
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView
 
 from explorer.formats.artifact import Node, NodeType
 from explorer.ui.browse.tree_model import DTYPE, KIND, NAME, SHAPE, SIZE, ArtifactTreeModel
 from explorer.ui.widgets import describe
 
-_WIDTHS = {KIND: 158, DTYPE: 72, SHAPE: 122, SIZE: 78}
+_WIDTHS = {KIND: 148, DTYPE: 70, SHAPE: 140, SIZE: 78}
 _USUAL = 750  # pixels of all columns; in a wider view all of them are wider
 _NARROWEST_NAME = 210
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _OPENED_AT_ONCE = 34  # rows; about what fits on a screen
+_LONG_LIST = 60  # rows
 _WORTH_OPENING = (NodeType.DIRECTORY, NodeType.FILE, NodeType.GROUP)
 
 
@@ -74,7 +75,7 @@ class TreeView(QTreeView):
         self._budget = _OPENED_AT_ONCE
         first = self.tree.index(0, 0)
         self.setCurrentIndex(first)
-        self.expand(first)
+        self.tree.fetchMore(first)
 
     def show_rows(self, nodes: Sequence[Node]) -> None:
         """Show these nodes at the top level, closed."""
@@ -90,16 +91,28 @@ class TreeView(QTreeView):
             self._open_more(parent)
 
     def _open_more(self, parent: QModelIndex) -> None:
-        """Open level by level while there is room; ended by the first touch of the person."""
-        above = _rows_of(parent)
+        """Open level by level while there is room; of long lists only those of tensors.
+
+        Ended by the first touch of the person.
+        """
         count = self.tree.rowCount(parent)
-        self._budget -= count
-        rows = [row for row in range(count) if self._is_worth_opening(row, parent)]
-        self._to_open.extend((*above, row) for row in rows)
+        if count <= _LONG_LIST or self._holds_tensors(parent) or not self._to_open:
+            self.expand(parent)
+            self._budget -= count
+            self._queue_below(parent)
         if self._budget > 0 and self._to_open:
-            self.expand(self._index_at(self._to_open.popleft()))
+            self.tree.fetchMore(self._index_at(self._to_open.popleft()))
         else:
             self.stop_opening()
+
+    def _holds_tensors(self, parent: QModelIndex) -> bool:
+        first = self.tree.node(self.tree.index(0, 0, parent))
+        return first is not None and first.tensor is not None
+
+    def _queue_below(self, parent: QModelIndex) -> None:
+        above, count = _rows_of(parent), self.tree.rowCount(parent)
+        rows = [row for row in range(count) if self._is_worth_opening(row, parent)]
+        self._to_open.extend((*above, row) for row in rows)
 
     def _is_worth_opening(self, row: int, parent: QModelIndex) -> bool:
         node = self.tree.node(self.tree.index(row, 0, parent))
@@ -155,6 +168,10 @@ class TreeView(QTreeView):
             if fits:
                 self.header().resizeSection(column, wanted)
                 room -= wanted
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.stop_opening()
+        super().mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         self.stop_opening()
