@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import heapq
 import itertools
@@ -100,14 +101,16 @@ class Job:
 
     def tell(self, event: JobEvent, arrays: Sequence[np.ndarray] = ()) -> None:
         """For the client: pass an event on, and note the one that ends the job."""
-        if isinstance(event, Result | Failed | Cancelled):
+        last = isinstance(event, Result | Failed | Cancelled)
+        if last:
             self._last, self._arrays = event, arrays
             self.inputs = ()
-            self._ended.set()
         try:
             self._listener(event, arrays)
         except Exception:
             _log.exception("a listener of job %d failed", self.id)
+        if last:
+            self._ended.set()
 
 
 class EngineClient:
@@ -139,6 +142,7 @@ class EngineClient:
         self._running: Job | None = None
         self._active: WorkerProcess | None = None
         self._standby: WorkerProcess | None = None
+        self._idle: object = None
         self._failed_starts = 0
         self._start_error: Failed | None = None
         self._closed = False
@@ -168,6 +172,8 @@ class EngineClient:
         if len(headers_of(Envelope(job.id, request))) != len(arrays):
             raise ValueError("the request announces another number of arrays")
         self._inbox.put(lambda: self._enqueue(job))
+        if self._closed:
+            self._drain()
         return job
 
     def cancel(self, job: Job) -> None:
@@ -185,8 +191,13 @@ class EngineClient:
     def _loop(self) -> None:
         while not self._closed:
             self._next_action()()
-        while not self._inbox.empty():
-            self._inbox.get()()
+        self._drain()
+
+    def _drain(self) -> None:
+        """Do what is left; once closed, every job in it ends as cancelled."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()()
 
     def _next_action(self) -> Callable[[], None]:
         wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
@@ -238,15 +249,15 @@ class EngineClient:
 
     def _take_over(self, detail: str) -> None:
         """Make the standby the active worker, or start one."""
+        self._idle = None
         self._active, self._standby = self._standby or self._spawn(), None
         if self._active is None:
             self._break_down()
         else:
             self._become(Phase.READY if self._active.ready else Phase.STARTING, detail)
 
-    def _start_standby(self) -> None:
-        idle = self._active is not None and self._active.ready and self._running is None
-        if idle and self._standby is None and self._failed_starts < _START_TRIES:
+    def _start_standby(self, mark: object) -> None:
+        if mark is self._idle and self._standby is None and self._failed_starts < _START_TRIES:
             self._standby = self._spawn()
 
     def _break_down(self) -> None:
@@ -284,10 +295,11 @@ class EngineClient:
 
     def _bury(self, worker: WorkerProcess, ending: Ending) -> None:
         """A worker has ended, expected or not."""
-        if not worker.ready:
+        if worker.ready:
+            self._failed_starts = 0
+        else:
             self._failed_starts += 1
-            if self._start_error is None:
-                self._start_error = _failure(0, ending)
+            self._start_error = self._start_error or _failure(0, ending)
         if worker is self._standby:
             self._standby = None
             self._wait_for_standby()
@@ -304,8 +316,10 @@ class EngineClient:
         self._dispatch()
 
     def _wait_for_standby(self) -> None:
+        """Start a standby if nothing has been asked for a while, so that it takes no job's time."""
         if self._wants_standby and self._standby is None:
-            self._later(_STANDBY_SECONDS, self._start_standby)
+            self._idle = mark = object()
+            self._later(_STANDBY_SECONDS, lambda: self._start_standby(mark))
 
     # Jobs
 
@@ -326,6 +340,7 @@ class EngineClient:
             self._wait_for_standby()
             return
         job = self._running = self._waiting.popleft()
+        self._idle = None
         self._become(Phase.BUSY, "")
         self._active.send(Envelope(job.id, job.request), job.inputs)
 
