@@ -20,7 +20,7 @@ from explorer.formats.artifact import (
     TensorUnreadable,
 )
 from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, not_read, text_attribute
-from explorer.formats.selection import check_inflated, selected_shape
+from explorer.formats.selection import check_inflated, chosen, selected_shape
 
 _BFLOAT16: np.dtype = np.dtype(ml_dtypes.bfloat16)
 
@@ -188,9 +188,9 @@ def _values(
     forward, flips = _forward(shape, selection)
     values = h5py.Dataset(dataset)[forward]
     if isinstance(dataset.get_type(), h5t.TypeStringID):
-        return _object_array(values, wanted)[flips]
+        return chosen(_object_array(values, wanted), flips)
     array = np.asarray(values)
-    return array.view(_stored_dtype(dataset, array.dtype)).reshape(wanted)[flips]
+    return chosen(array.view(_stored_dtype(dataset, array.dtype)).reshape(wanted), flips)
 
 
 def _empty_dtype(dataset: Any) -> np.dtype:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,12 +84,27 @@ class Hdf5File:
                 f"{plain(error)}. It is damaged; copy or download it again."
             ) from error
 
+        self._state = self._state_now()
+
     @property
     def root(self) -> Any:
-        """The root group's low-level identifier. Raises ``ValueError`` after `close`."""
+        """The root group's low-level identifier.
+
+        Raises ``ValueError`` after `close` and ``OSError`` where the file was written to: the
+        library would read zeros where there is nothing left to read.
+        """
         if not self._file.id.valid:
             raise ValueError("the file was closed")
+        if self._state_now() != self._state:
+            raise OSError("the file was written to")
         return self._file["/"].id
+
+    def _state_now(self) -> tuple[int, int]:
+        """Size and time of the last change of a local file."""
+        if self._stream is not None:
+            return self.size, 0
+        now = os.fstat(self._file.id.get_vfd_handle())
+        return now.st_size, now.st_mtime_ns
 
     def close(self) -> None:
         """Close the file; every later access raises."""

@@ -168,13 +168,11 @@ def _inputs_of(
     before: LayerConfig | None,
     shapes: Mapping[str, Shape],
 ) -> list[Shape]:
-    if len(layer.inputs) > 1:
-        return [shapes.get(name) for name in layer.inputs]
-    if layer.input_shape is not None:
-        return [layer.input_shape]
-    if model.is_chain and before is not None:
-        return [shapes.get(before.name)]
-    return [shapes.get(name) for name in layer.inputs]
+    names = layer.inputs or ((before.name,) if model.is_chain and before is not None else ())
+    given = [shapes.get(name) for name in names]
+    if given and None not in given:
+        return given
+    return given if len(given) > 1 else [layer.input_shape]
 
 
 def _shape_of(layer: LayerConfig, inputs: list[Shape]) -> Shape:

@@ -6,6 +6,8 @@ import math
 import operator
 from dataclasses import dataclass
 
+import numpy as np
+
 from explorer.formats.artifact import Selection, TensorUnreadable
 from explorer.formats.text import bytes_text
 
@@ -59,6 +61,13 @@ def leading_run(shape: tuple[int, ...], selection: Selection) -> Run:
             return Run(first + low * below, (high - low, *shape[depth + 1 :]), rest)
         first += range(shape[depth])[operator.index(chosen)] * below
     return Run(first, shape[len(selection) :], ())
+
+
+def chosen(array: np.ndarray, selection: Selection) -> np.ndarray:
+    """``array[selection]``, an array even where one value is left."""
+    index = (*selection, Ellipsis)
+    part: np.ndarray = array[index]
+    return part
 
 
 def is_inflated(wanted: int, stored: int, packed: bool = True) -> bool:

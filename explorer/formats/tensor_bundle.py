@@ -27,7 +27,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.schema import checkpoint_pb2, tensor_pb2
-from explorer.formats.selection import leading_run
+from explorer.formats.selection import chosen, leading_run
 from explorer.formats.slice_keys import slice_key
 from explorer.formats.sstable import MAGIC, mask, table_entries
 from explorer.formats.storage import Storage
@@ -124,9 +124,9 @@ class Bundle:
     def _read(self, key: str, selection: Selection) -> np.ndarray:
         entry = self.entries[key]
         if entry.slices:
-            return _chosen(self._assembled(key, entry), selection)
+            return chosen(self._assembled(key, entry), selection)
         if entry.dtype == tensor_pb2.DT_STRING:
-            return _chosen(self._strings(key, entry), selection)
+            return chosen(self._strings(key, entry), selection)
         return self._numbers(key, entry, selection)
 
     def _numbers(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
@@ -143,7 +143,7 @@ class Bundle:
         data = self._bytes(key, entry, run.first * dtype.itemsize, count * dtype.itemsize)
         if len(data) == entry.size:
             _check(key, entry, google_crc32c.value(data))
-        return _chosen(np.frombuffer(data, dtype, count).reshape(run.shape), run.rest)
+        return chosen(np.frombuffer(data, dtype, count).reshape(run.shape), run.rest)
 
     def _dtype(self, key: str, entry: Entry) -> np.dtype:
         dtype = numpy_dtype(entry.dtype)
@@ -238,13 +238,6 @@ def open_bundle(storage: Storage, prefix: str) -> Bundle:
         },
         {key: entry for key, entry in parsed.items() if key.startswith(b"\0")},
     )
-
-
-def _chosen(array: np.ndarray, selection: Selection) -> np.ndarray:
-    """``array[selection]``, an array even where one element is left."""
-    index = (*selection, Ellipsis)
-    chosen: np.ndarray = array[index]
-    return chosen
 
 
 def _known(key: str, shape: Shape) -> tuple[int, ...]:

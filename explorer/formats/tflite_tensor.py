@@ -31,7 +31,7 @@ from explorer.formats.flatbuffer import (
     Table,
     Vector,
 )
-from explorer.formats.selection import leading_run
+from explorer.formats.selection import chosen, leading_run
 from explorer.formats.storage import Pages
 from explorer.formats.text import bytes_text, tuple_text
 from explorer.formats.tflite_schema import DTYPES, Buffer, Model, Quantization, TensorField
@@ -190,23 +190,16 @@ def _values(
     known = tuple(size or 0 for size in shape)
     if dtype == "string":
         data = buffers.bytes(span.start, span.count)
-        return _chosen(_strings(data, path, known), selection)
+        return chosen(_strings(data, path, known), selection)
     _check_size(span, path, dtype, known)
     if dtype in _PACKED:
         data = buffers.bytes(span.start, span.count)
-        return _chosen(_unpacked(data, dtype, known), selection)
+        return chosen(_unpacked(data, dtype, known), selection)
     kind = _numpy_dtype(dtype)
     run = leading_run(known, selection)
     count = math.prod(run.shape)
     data = buffers.bytes(span.start + run.first * kind.itemsize, count * kind.itemsize)
-    return _chosen(np.frombuffer(data, kind).reshape(run.shape), run.rest)
-
-
-def _chosen(array: np.ndarray, selection: Selection) -> np.ndarray:
-    """``array[selection]``, an array even where one value is left."""
-    index = (*selection, Ellipsis)
-    chosen: np.ndarray = array[index]
-    return chosen
+    return chosen(np.frombuffer(data, kind).reshape(run.shape), run.rest)
 
 
 def _numpy_dtype(dtype: str) -> np.dtype:
