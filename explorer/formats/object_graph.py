@@ -40,7 +40,7 @@ _METRIC_VARIABLES = frozenset(
 _MODEL_VARIABLES_OF_OPTIMIZER = "_trainable_variables"
 _COPIES_EDGE = "_all_variables"
 _LATE_EDGES = ("variables", "keras_api", "signatures")
-_COUNTER = "save_counter"
+_COUNTERS = ("save_counter", "step", "global_step", "epoch")
 _RANDOM_STATES = ("seed_generator_state", "_state_var")
 
 
@@ -140,7 +140,7 @@ class ObjectGraph:
         self, node: int, *, weights: set[int], optimizer: set[int], metrics: set[int]
     ) -> Role:
         name = self.variables[node]
-        if name == _COUNTER or name.endswith(_RANDOM_STATES):
+        if self.path(node) in _COUNTERS or name.endswith(_RANDOM_STATES):
             return Role.OTHER
         if node in metrics:
             return Role.METRIC
@@ -171,7 +171,7 @@ class ObjectGraph:
 
     def _leads_to_weights(self, name: str, node: int) -> bool:
         return not (
-            name in (*_OPTIMIZER_EDGES, *_METRIC_EDGES, _COPIES_EDGE, _COUNTER)
+            name in (*_OPTIMIZER_EDGES, *_METRIC_EDGES, _COPIES_EDGE)
             or self._is_optimizer(node)
         )
 

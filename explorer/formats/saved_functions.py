@@ -162,7 +162,9 @@ def _nested_text(value: pb.StructuredValue, kind: str) -> str:
         pairs = value.named_tuple_value.values
         return "(" + ", ".join(f"{pair.key}={element_text(pair.value)}" for pair in pairs) + ")"
     _, left, right = _SEQUENCES[kind]
-    return left + ", ".join(element_text(below) for below in _items(value)) + right
+    texts = [element_text(below) for below in _items(value)]
+    single = "," if kind == "tuple_value" and len(texts) == 1 else ""
+    return left + ", ".join(texts) + single + right
 
 
 def _items(value: pb.StructuredValue) -> Iterable[pb.StructuredValue]:

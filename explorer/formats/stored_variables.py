@@ -22,6 +22,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.object_graph import ObjectGraph, name_role
 from explorer.formats.schema.checkpoint_pb2 import TrackableObjectGraph
+from explorer.formats.schema.tensor_pb2 import DT_STRING
 from explorer.formats.tensor_bundle import Bundle
 from explorer.formats.text import count_text
 
@@ -35,6 +36,7 @@ _KINDS = {
     Role.METRIC: "metric variable",
 }
 _LAST = 1 << 62
+_UNNAMED = re.compile(r"Variable(_\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ class StoredVariables:
             other = key == OBJECT_GRAPH_KEY
             return Role.OTHER if other else name_role(key, self.bundle.entries)
         attribute = self._attributes.get(key)
-        if attribute is None or attribute.name != _VALUE:
+        text = self.bundle.entries[key].dtype == DT_STRING
+        if attribute is None or attribute.name != _VALUE or text:
             return Role.OTHER
         return self.graph.roles.get(attribute.node, Role.OTHER)
 
@@ -220,7 +223,7 @@ class StoredVariables:
 
         Of several, the only weight among them keeps the name; the rest go by their objects.
         """
-        names = {key: a.full_name for key, a in self._attributes.items() if key in roles}
+        names = {key: self._own_name(key) for key in roles if self.graph}
         every = Counter(names.values())
         weights = Counter(name for key, name in names.items() if roles[key] is Role.WEIGHT)
         return {
@@ -229,6 +232,12 @@ class StoredVariables:
             else _stem(key)
             for key, name in names.items()
         }
+
+    def _own_name(self, key: str) -> str:
+        """The name a variable was created with, empty where nobody chose one."""
+        attribute = self._attributes.get(key)
+        name = attribute.full_name if attribute else ""
+        return "" if _UNNAMED.fullmatch(name) else name
 
     def _variable(self, key: str, role: Role, label: str) -> Variable:
         tensor = self.bundle.tensor(key, role, label if label != key else "")

@@ -1,0 +1,32 @@
+"""What TensorFlow itself makes and says, once for all tests of formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.formats.originals import Originals, make_originals
+
+_CORPUS = (
+    "basic_pitch_nmp",
+    "half_plus_two_tf1",
+    "notes_tf20/functional/2_model",
+    "notes_tf20/functional/4_model",
+    "notes_tf20/subclass/4_model",
+    "notes_tf20/functional/checkpoints/mannal_checkpoint",
+    "notes_tf20/subclass/checkpoints/mannal_checkpoint",
+)
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
+    """Models that a process with TensorFlow made, and what it says of them."""
+    return make_originals(tmp_path_factory.mktemp("originals"))
+
+
+@pytest.fixture(scope="session")
+def corpus_originals(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Originals:
+    """What TensorFlow says of the real artifacts."""
+    out = tmp_path_factory.mktemp("corpus_originals")
+    return make_originals(out, {name: corpus / name for name in _CORPUS})

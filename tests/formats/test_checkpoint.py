@@ -1,0 +1,389 @@
+"""Checkpoints: every name, shape, type and value is TensorFlow's; bad ones say what is wrong."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explorer.formats.artifact import (
+    Artifact,
+    Node,
+    Role,
+    Selection,
+    Tensor,
+    TensorUnreadable,
+    Tri,
+    UnreadableArtifact,
+)
+from explorer.formats.registry import open_artifact
+from explorer.formats.schema import tensor_pb2
+from explorer.formats.schema.checkpoint_pb2 import BundleEntryProto
+from explorer.formats.storage import LocalStorage
+from explorer.formats.tensor_bundle import open_bundle
+from tests.formats import tables
+from tests.formats.originals import Original, Originals
+
+_MADE = (
+    "keras3_checkpoint/ck-1",
+    "keras2_checkpoint/ck-1",
+    "keras2_weights/mannal_checkpoint",
+    "several/ckpt-3",
+    "by_name/model.ckpt",
+    "types/ck",
+    "split/whole",
+)
+_REAL = (
+    "notes_tf20/functional/checkpoints/mannal_checkpoint",
+    "notes_tf20/subclass/checkpoints/mannal_checkpoint",
+)
+_OF_KERAS = _MADE[:3]
+_SAVED_MODELS = ("keras3_functional_saved", "keras2_functional", "everything")
+_REAL_SAVED_MODELS = ("basic_pitch_nmp", "half_plus_two_tf1", "notes_tf20/functional/2_model")
+
+
+def opened(original: Original) -> Artifact:
+    return open_artifact(str(original.path))
+
+
+def by_path(artifact: Artifact) -> dict[str, Tensor]:
+    return {tensor.path: tensor for tensor in artifact.tensors()}
+
+
+def assert_same_tensors(artifact: Artifact, original: Original) -> None:
+    ours = by_path(artifact)
+    assert ours.keys() == original.tensors.keys()
+    for name, (dtype, shape, value) in original.tensors.items():
+        tensor = ours[name]
+        assert (tensor.dtype, list(tensor.shape or ())) == (dtype, shape), name
+        array = tensor.read()
+        assert array.shape == tuple(shape)
+        if isinstance(value, list):
+            assert array.reshape(-1).tolist() == value, name
+        else:
+            assert array.tobytes() == value, name
+
+
+@pytest.mark.parametrize("name", [*_MADE, *_SAVED_MODELS])
+def test_tensors_are_those_tensorflow_reads(name: str, originals: Originals) -> None:
+    assert_same_tensors(opened(originals[name]), originals[name])
+
+
+@pytest.mark.parametrize("name", [*_REAL, *_REAL_SAVED_MODELS])
+def test_tensors_of_real_files(name: str, corpus_originals: Originals) -> None:
+    assert_same_tensors(opened(corpus_originals[name]), corpus_originals[name])
+
+
+# Parts of a tensor
+
+_INDICES = (0, -1, slice(None), slice(1, 3), slice(None, None, 2), slice(4, None, -3), slice(9, 1))
+_SELECTIONS: list[Selection] = [
+    (),
+    *itertools.product(_INDICES),
+    *itertools.product(_INDICES, _INDICES),
+]
+
+
+@pytest.mark.parametrize("name", ["alone", "odd\u00ff/name"])
+def test_a_selection_is_numpys(name: str, originals: Originals) -> None:
+    tensor = by_path(opened(originals["split/whole"]))[name]
+    whole = tensor.read()
+    for selection in _SELECTIONS:
+        np.testing.assert_array_equal(tensor.read(selection), whole[selection])
+
+
+def test_a_selection_of_strings_is_numpys(originals: Originals) -> None:
+    tensor = by_path(opened(originals["types/ck"]))["string"]
+    assert tensor.read((1, 0)).tolist() == b"ccc" * 100
+    assert tensor.read((slice(None), 1)).tolist() == [b"", b"\0\xff"]
+
+
+def test_an_index_outside_is_an_index_error(originals: Originals) -> None:
+    tensor = by_path(opened(originals["split/whole"]))["alone"]
+    for selection in [(5,), (0, 12), (-6,), (0, 0, 0)]:
+        with pytest.raises(IndexError):
+            tensor.read(selection)
+
+
+class Watched(LocalStorage):
+    """A folder that remembers how many bytes were read of its data shards."""
+
+    read_bytes = 0
+
+    def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
+        data = super().read(member, offset, length)
+        self.read_bytes += len(data) if ".data-" in member else 0
+        return data
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [((), 240), ((2,), 48), ((slice(1, 3),), 96), ((2, slice(3, 5)), 8), ((4, 7), 4)],
+)
+def test_only_the_selected_bytes_are_read(
+    selection: Selection, expected: int, originals: Originals
+) -> None:
+    path = originals["split/whole"].path
+    storage = Watched(path.parent)
+    open_bundle(storage, path.name).tensor("alone").read(selection)
+    assert storage.read_bytes == expected
+
+
+# What the tensors are
+
+
+def test_location_says_where_the_bytes_are(originals: Originals) -> None:
+    original = originals["types/ck"]
+    tensor = by_path(opened(original))["float32"]
+    assert tensor.location is not None
+    assert tensor.location.offset is not None
+    data = (original.path.parent / tensor.location.file).read_bytes()
+    stored = data[tensor.location.offset :][: tensor.location.nbytes]
+    assert stored == tensor.read().tobytes()
+    assert tensor.location.checksum.startswith("crc32c ")
+
+
+@pytest.mark.parametrize("name", _OF_KERAS)
+def test_weights_and_optimizer_are_told_apart(name: str, originals: Originals) -> None:
+    original = originals[name]
+    artifact = opened(original)
+    assert artifact.parameters() == original.keras["parameters"]
+    roles = [tensor.role for tensor in artifact.tensors()]
+    # The learning rate of an old optimizer is stored, but not among its variables.
+    assert roles.count(Role.OPTIMIZER) >= original.keras["optimizer_variables"]
+    assert Role.METRIC not in roles
+    assert artifact.contents.optimizer is Tri.YES
+    layers = {layer.name: layer.parameters for layer in artifact.layers()}
+    expected = {
+        layer["name"]: layer["parameters"]
+        for layer in original.keras["layers"]
+        if layer["parameters"]
+    }
+    assert layers == expected
+
+
+def test_tensors_have_names_for_people(originals: Originals) -> None:
+    artifact = opened(originals["keras2_weights/mannal_checkpoint"])
+    labels = {t.path: t.label for t in artifact.tensors()}
+    key = "layer_with_weights-0/kernel/{}.ATTRIBUTES/VARIABLE_VALUE"
+    assert labels[key.format("")] == "dense_1/kernel"
+    assert labels[key.format(".OPTIMIZER_SLOT/optimizer/m/")] == "Adam/dense_1/kernel/m"
+
+
+def test_names_alone_tell_the_role_in_tensorflow_1(originals: Originals) -> None:
+    tensors = by_path(opened(originals["by_name/model.ckpt"]))
+    roles = {name: tensor.role for name, tensor in tensors.items()}
+    weights = {name for name, role in roles.items() if role is Role.WEIGHT}
+    assert weights == {"embedding", "dense/kernel"}
+    assert roles["global_step"] is Role.OTHER
+    assert roles["embedding/Adam_1"] is roles["beta1_power"] is Role.OPTIMIZER
+
+
+def test_a_table_and_a_counter_are_no_weights(originals: Originals) -> None:
+    artifact = opened(originals["several/ckpt-3"])
+    other = {t.label or t.path for t in artifact.tensors() if t.role is Role.OTHER}
+    assert {"save_counter", "step", "names", "table/table table-keys"} <= other
+
+
+# Folders and prefixes
+
+
+def names(node: Node) -> list[str]:
+    return [child.name for child in node.children()]
+
+
+@pytest.mark.parametrize("name", ["", "checkpoint"])
+def test_a_folder_lists_its_checkpoints_latest_first(name: str, originals: Originals) -> None:
+    folder = originals["several/ckpt-3"].path.parent
+    artifact = open_artifact(str(folder / name))
+    assert names(artifact.root) == ["ckpt-3", "ckpt-2", "checkpoint"]
+    assert by_path(artifact)["step/.ATTRIBUTES/VARIABLE_VALUE"].read() == 3
+    assert "2 checkpoints" in artifact.notes[0]
+
+
+@pytest.mark.parametrize("ending", ["", ".index", ".data-00000-of-00002"])
+def test_a_checkpoint_opens_by_prefix_index_and_shard(ending: str, originals: Originals) -> None:
+    artifact = open_artifact(str(originals["split/whole"].path) + ending)
+    assert (artifact.name, artifact.format) == ("whole", "tf_checkpoint")
+    index, first, second = artifact.root.children()
+    assert index.name == "whole.index"
+    assert sorted(names(first) + names(second)) == ["alone", "odd\u00ff/name", "tall"]
+
+
+def test_paths_in_the_state_file_are_not_followed(tmp_path: Path, originals: Originals) -> None:
+    for file in originals["several/ckpt-3"].path.parent.glob("ckpt-3*"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/../gone/ckpt-9"\n')
+    artifact = open_artifact(str(tmp_path))
+    assert names(artifact.root) == ["ckpt-9", "ckpt-3", "checkpoint"]
+    assert artifact.root.children()[0].kind == "missing"
+
+
+def test_a_state_file_alone_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model-7"\n')
+    with pytest.raises(UnreadableArtifact, match="names model-7, but neither it"):
+        open_artifact(str(tmp_path / "checkpoint"))
+
+
+# Damage
+
+
+@pytest.fixture
+def copied(tmp_path: Path, originals: Originals) -> Path:
+    """The prefix of a copy of a checkpoint, to be damaged."""
+    original = originals["keras3_checkpoint/ck-1"].path
+    for file in original.parent.glob("ck-1.*"):
+        shutil.copy(file, tmp_path)
+    return tmp_path / "ck-1"
+
+
+def test_a_cut_index_is_refused_at_every_length(copied: Path) -> None:
+    index = Path(f"{copied}.index")
+    data = index.read_bytes()
+    for length in range(len(data)):
+        index.write_bytes(data[:length])
+        with pytest.raises(UnreadableArtifact):
+            open_bundle(LocalStorage(copied.parent), copied.name)
+
+
+def test_a_flipped_byte_of_the_index_is_noticed(copied: Path) -> None:
+    index = Path(f"{copied}.index")
+    data = index.read_bytes()
+    expected = by_path(open_artifact(f"{copied}.index")).keys()
+    noticed = 0
+    for position in range(len(data)):
+        index.write_bytes(data[:position] + bytes([data[position] ^ 0x55]) + data[position + 1 :])
+        try:
+            bundle = open_bundle(LocalStorage(copied.parent), copied.name)
+        except UnreadableArtifact:
+            noticed += 1
+        else:
+            assert bundle.entries.keys() == expected
+    # What may go unnoticed is the unused block and the footer's padding.
+    assert noticed > len(data) - 100
+
+
+def test_a_damaged_index_says_so(copied: Path) -> None:
+    index = Path(f"{copied}.index")
+    data = bytearray(index.read_bytes())
+    data[20] ^= 1
+    index.write_bytes(data)
+    with pytest.raises(UnreadableArtifact, match="checksum of its block at byte 0 does not match"):
+        open_artifact(f"{copied}.index")
+
+
+def test_a_flipped_byte_of_a_value_is_noticed(copied: Path) -> None:
+    tensor = next(t for t in open_artifact(f"{copied}.index").tensors() if t.role is Role.WEIGHT)
+    assert tensor.location is not None
+    assert tensor.location.offset is not None
+    shard = Path(f"{copied}.data-00000-of-00001")
+    data = bytearray(shard.read_bytes())
+    data[tensor.location.offset] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(TensorUnreadable, match="do not match their checksum"):
+        tensor.read()
+
+
+def test_a_missing_shard_is_named(copied: Path) -> None:
+    Path(f"{copied}.data-00000-of-00001").unlink()
+    artifact = open_artifact(f"{copied}.index")
+    assert "ck-1.data-00000-of-00001 is missing" in artifact.notes[0]
+    with pytest.raises(TensorUnreadable, match=r"in ck-1\.data-00000-of-00001, which is missing"):
+        artifact.tensors()[0].read()
+
+
+def test_a_cut_shard_is_named(copied: Path) -> None:
+    shard = Path(f"{copied}.data-00000-of-00001")
+    tensor = max(open_artifact(f"{copied}.index").tensors(), key=_end)
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(TensorUnreadable, match="it is cut short"):
+        tensor.read()
+
+
+def _end(tensor: Tensor) -> int:
+    assert tensor.location is not None
+    return (tensor.location.offset or 0) + tensor.location.nbytes
+
+
+def entry(dtype: int, shape: list[int], **fields: int) -> BundleEntryProto:
+    sizes = [tensor_pb2.TensorShapeProto.Dim(size=size) for size in shape]
+    return BundleEntryProto(
+        dtype=dtype,  # type: ignore[arg-type]
+        shape=tensor_pb2.TensorShapeProto(dim=sizes),
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lying", "message"),
+    [
+        (entry(1, [1 << 40, 1 << 20], size=8), "which takes 4,611,686,018,427,387,904 bytes"),
+        (entry(1, [2], size=8, offset=1 << 60), "which has 16: it is cut short"),
+        (entry(1, [2], size=8, offset=-8), "it is cut short"),
+        (entry(1, [2], size=8, shard_id=7), "data-00007-of-00001, which is missing"),
+        (entry(7, [1 << 60], size=8), "declares 1,152,921,504,606,846,976 strings"),
+        (entry(7, [2], size=8), "damaged"),
+        (entry(20, [2], size=8), "type resource, which only TensorFlow can rebuild"),
+        (entry(1, [-1, 2], size=8), "no complete shape"),
+        (entry(99, [2], size=8), "type 99"),
+    ],
+)
+def test_a_lying_entry_is_not_believed(
+    lying: BundleEntryProto, message: str, tmp_path: Path
+) -> None:
+    tables.write_bundle(tmp_path / "ck", {"x": lying}, b"\xff" * 16)
+    (tensor,) = open_artifact(str(tmp_path / "ck.index")).tensors()
+    with pytest.raises(TensorUnreadable, match=message):
+        tensor.read()
+
+
+def test_parts_that_do_not_fill_a_tensor_are_not_allocated(tmp_path: Path) -> None:
+    lying = entry(1, [1 << 50])
+    lying.slices.add().extent.add()
+    tables.write_bundle(tmp_path / "ck", {"x": lying}, b"")
+    (tensor,) = open_artifact(str(tmp_path / "ck.index")).tensors()
+    with pytest.raises(TensorUnreadable, match="kept in 1 parts, of which 0 are in the index"):
+        tensor.read()
+
+
+@pytest.mark.parametrize(
+    ("stored", "compression", "message"),
+    [
+        (b"\xff\xff\xff\xff\x7f" + b"\0" * 9, 1, "cannot expand to"),
+        (b"\x04\xf0\xff", 1, "reaches beyond the end"),
+        (b"\x04\x01\x09", 1, "before the first byte"),
+        (b"abcd", 9, r"compressed in an unknown way \(9\)"),
+        (b"\xff" * 8, 0, "more restart points"),
+        (tables.block({b"key": b"value"}), 0, "no readable header"),
+        (tables.block({b"": b"\xff\xff"}), 0, "no readable header"),
+    ],
+)
+def test_a_wrong_table_is_refused(
+    stored: bytes, compression: int, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ck.index").write_bytes(tables.table(stored, compression))
+    with pytest.raises(UnreadableArtifact, match=message):
+        open_artifact(str(tmp_path / "ck.index"))
+
+
+def test_compressed_blocks_are_expanded(corpus: Path) -> None:
+    index = corpus / "half_plus_two_tf1" / "variables" / "variables.index"
+    artifact = open_artifact(str(index))
+    values = {tensor.path: float(tensor.read()) for tensor in artifact.tensors()}
+    assert values == {"a": 0.5, "b": 2.0, "c": 3.0, "a2": 0.5, "c2": 3.0}
+
+
+def test_a_renamed_index_says_so(copied: Path) -> None:
+    renamed = copied.parent / "weights.bin"
+    Path(f"{copied}.index").rename(renamed)
+    with pytest.raises(UnreadableArtifact, match="Give it back the name that ends in"):
+        open_artifact(str(renamed))
+
+
+def test_element_count_is_exact() -> None:
+    assert Tensor("x", "float32", (1 << 40, 1 << 40), 0).element_count == math.prod([1 << 40] * 2)
+    assert Tensor("x", "float32", None, 0).element_count == 0
