@@ -128,10 +128,17 @@ def _inputs(model: Any, demo: DemoModel | None) -> tuple[CallTensor, ...]:
 def _outputs(model: Any, demo: DemoModel | None) -> tuple[CallTensor, ...]:
     tensors = getattr(model, "outputs", None)
     if tensors:
-        names = model.output_names
+        names = getattr(model, "output_names", None) or _names_in_order(model, len(tensors))
         return tuple(_spec(name, t) for name, t in zip(names, tensors, strict=True))
     shape = None if demo is None else (None, demo.settings.classes)
     return (CallTensor("output_1", "float32", shape),)
+
+
+def _names_in_order(model: Any, count: int) -> Sequence[str]:
+    """For a model that does not name its outputs, as a Sequential one of Keras 3."""
+    if count == 1:
+        return [model.layers[-1].name]
+    return [f"output_{number + 1}" for number in range(count)]
 
 
 class SavedModelRunner:

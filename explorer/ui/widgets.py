@@ -176,9 +176,8 @@ class Card(QFrame):
         self.body.setSpacing(8)
         self.title_row = QHBoxLayout()
         self.title_row.setSpacing(8)
-        self.title = label(title, "cardTitle")
-        self.title_row.addWidget(self.title)
         if title:
+            self.title_row.addWidget(label(title, "cardTitle"))
             self.body.addLayout(self.title_row)
 
 

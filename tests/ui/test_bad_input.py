@@ -1,0 +1,171 @@
+"""What a person can get wrong: each is told in the window, which goes on working."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explorer.ui.driver import Driver
+
+
+def message_of(driver: Driver, path: Path) -> str:
+    """What the window says to opening ``path``; it must still work afterwards."""
+    driver.clear_notice()
+    driver.window.open_paths([str(path)])
+    notice = driver.notice()
+    driver.until(lambda: driver.window.session.opening == 0, "the end of opening")
+    assert notice.level == "error"
+    assert notice.title == f"{path.name} was not opened"
+    assert driver.window.session.artifacts == []
+    driver.clear_notice()
+    return notice.text
+
+
+def test_a_file_that_is_no_model(driver: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear reader, this is no model.")
+    assert "no model" in message_of(driver, path).casefold()
+
+
+def test_an_empty_file(driver: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "empty.h5"
+    path.touch()
+    assert "empty" in message_of(driver, path)
+
+
+def test_a_truncated_file(driver: Driver, tmp_path: Path, corpus: Path) -> None:
+    path = tmp_path / "cut.hdf5"
+    path.write_bytes((corpus / "emotion_model.hdf5").read_bytes()[:100_000])
+    text = message_of(driver, path)
+    assert "100,000" in text
+    assert "872,856" in text
+
+
+def test_a_folder_without_a_model(driver: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "holiday"
+    path.mkdir()
+    (path / "beach.jpg").write_bytes(b"\xff\xd8\xff")
+    text = message_of(driver, path)
+    assert "saved_model.pb" in text
+    assert "beach.jpg" in text
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read(driver: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "secret.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n")
+    path.chmod(0)
+    assert "permission" in message_of(driver, path).casefold()
+
+
+def test_a_path_that_vanished(driver: Driver, tmp_path: Path) -> None:
+    assert "does not exist" in message_of(driver, tmp_path / "gone.keras")
+
+
+@pytest.fixture
+def loaded(driver: Driver) -> Driver:
+    """A saved model, loaded on the Predict page, with its input to come from a file."""
+    driver.train()
+    driver.click("save.method.keras_archive")
+    driver.click("save.run")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.click("nav.predict")
+    assert driver.load()
+    driver.click("predict.input.digits.source.file")
+    return driver
+
+
+def message_for_input(driver: Driver, path: Path) -> str:
+    driver.clear_notice()
+    driver.enter("predict.input.digits.path", str(path))
+    assert not driver.run()
+    notice = driver.notice()
+    assert notice.title == "The input does not fit"
+    assert driver.window.predict.outputs.outputs() == {}
+    return notice.text
+
+
+def test_inputs_that_do_not_fit(loaded: Driver, tmp_path: Path) -> None:
+    wrong_shape = tmp_path / "wide.npy"
+    np.save(wrong_shape, np.zeros((4, 33), np.float32))
+    assert "expected float32 (?, 32)" in message_for_input(loaded, wrong_shape)
+    assert "float32 (4, 33)" in loaded.notice().text
+
+    wrong_dtype = tmp_path / "text.npy"
+    np.save(wrong_dtype, np.full((4, 32), "a"))
+    assert "expected float32" in message_for_input(loaded, wrong_dtype)
+
+    words = tmp_path / "words.csv"
+    words.write_text("a,b\n" + ",".join(["1"] * 31 + ["two"]) + "\n")
+    assert "line 2, column 32: expected a number, found “two”" in message_for_input(loaded, words)
+
+    assert "does not exist" in message_for_input(loaded, tmp_path / "gone.npy").casefold() or (
+        "No such file" in loaded.notice().text
+    )
+
+    good = tmp_path / "good.csv"
+    good.write_text("\n".join(",".join(["0.5"] * 32) for _ in range(3)))
+    loaded.clear_notice()
+    loaded.enter("predict.input.digits.path", str(good))
+    assert loaded.run()
+    (output,) = loaded.window.predict.outputs.outputs().values()
+    assert output.shape == (3, 10)
+
+
+def test_a_pickle_in_a_numpy_file_is_not_opened(loaded: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "objects.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert "plain numbers" in message_for_input(loaded, path)
+
+
+def test_an_artifact_from_elsewhere_is_loaded_only_after_a_question(
+    driver: Driver, corpus: Path
+) -> None:
+    driver.open(corpus / "sleep_stages.keras")
+    driver.click("nav.predict")
+    driver.click("predict.load")
+    assert driver.asked()
+    driver.answer(proceed=False)
+    driver.pause(100)
+    assert not driver.window.predict.busy
+    assert driver.window.predict.signatures.current() is None
+    assert driver.load(), driver.notice().text
+    assert driver.window.predict.signatures.current() is not None
+
+
+def test_an_existing_artifact_is_replaced_only_after_a_question(
+    driver: Driver, tmp_path: Path
+) -> None:
+    driver.train()
+    driver.click("save.method.saved_model")
+    driver.click("save.run")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    graph = tmp_path / "experiments" / "4_keras_model" / "saved_model.pb"
+    first = graph.stat().st_ino
+    driver.click("nav.lab")
+    driver.click("save.run")
+    driver.answer(proceed=False)
+    assert graph.stat().st_ino == first
+    driver.click("save.run")
+    driver.answer(proceed=True)
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    assert graph.stat().st_ino != first
+    assert len(driver.window.session.artifacts) == 1
+
+
+def test_a_failed_save_leaves_the_old_artifact(driver: Driver, tmp_path: Path) -> None:
+    target = tmp_path / "experiments" / "1_weight.h5"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    driver.train()
+    driver.click("save.method.weights_h5")  # which Keras 3 refuses
+    driver.click("save.run")
+    driver.answer(proceed=True)
+    notice = driver.notice()
+    assert notice.text.splitlines()[-1].startswith("ValueError: The filename must end in")
+    assert "Traceback" in notice.details
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in target.parent.iterdir()] == ["1_weight.h5"]

@@ -1,0 +1,72 @@
+"""The engine in trouble: each ends as a plain message in the window, and the next job works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from explorer.ui.driver import Driver
+
+
+def start_long_training(driver: Driver) -> None:
+    driver.enter("lab.epochs", 5000)
+    driver.click("lab.train")
+    progress = driver.window.lab.training.progress
+    driver.until(lambda: progress.value() > 0, "the training to begin")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to name")
+def test_a_worker_killed_in_training_is_told_and_the_next_training_works(driver: Driver) -> None:
+    start_long_training(driver)
+    pid = driver.window.engine.state.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    notice = driver.notice()
+    assert notice.title == "The model was not trained"
+    assert "SIGKILL" in notice.text
+    driver.until(lambda: not driver.window.lab.busy, "the page to be free again")
+    driver.click("lab.reset")
+    model = driver.train()
+    assert model.trained.steps == 160
+    assert driver.window.engine.state.pid != pid
+
+
+def test_a_cancelled_training_leaves_the_page_ready(driver: Driver) -> None:
+    start_long_training(driver)
+    driver.click("lab.cancel")
+    driver.until(lambda: not driver.window.lab.busy, "the training to end")
+    assert driver.window.session.models == []
+    assert driver.window.lab.training.progress_text.full_text() == "Cancelled"
+    assert driver.window.notice() is None
+    driver.click("lab.reset")
+    assert driver.train().trained.steps == 160
+
+
+def test_models_survive_the_worker_that_trained_them(driver: Driver) -> None:
+    driver.train()
+    driver.click("save.method.keras_archive")
+    driver.click("save.run")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    pid = driver.window.engine.state.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    driver.until(lambda: driver.window.engine.state.pid not in (pid, None), "another worker")
+    driver.engine_ready()
+    driver.click("nav.predict")
+    assert driver.run()
+    card = driver.window.predict.agreement
+    driver.until(lambda: card.agreements(), "the comparison")
+    assert card.agreements()["functional · Keras 3"].difference == 0
+
+
+def test_settings_that_contradict_each_other_are_told(driver: Driver) -> None:
+    driver.choose("lab.dataset", "digits")
+    driver.enter("lab.train_rows", 5000)
+    driver.click("lab.train")
+    notice = driver.notice()
+    assert notice.title == "The model was not trained"
+    assert "1,797" in notice.text or "1797" in notice.text
+    driver.until(lambda: not driver.window.lab.busy, "the page to be free again")
