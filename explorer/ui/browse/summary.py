@@ -76,7 +76,9 @@ class SummaryPanel(QWidget):
         return card, facts
 
     def _make_distribution(self) -> None:
-        self._distribution = Card(self.tr("Distribution"))
+        self._distribution = Card()
+        self._heading = label("", "cardTitle")
+        self._distribution.body.addWidget(self._heading)
         self._state = label("", "muted", wrap=True, name="inspector.state")
         self._value = label("", "mono", wrap=True, name="inspector.value")
         self._value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -133,7 +135,7 @@ class SummaryPanel(QWidget):
         self, *, state: str = "", value: str = "", found: Statistics | None = None
     ) -> None:
         self._late.stop()
-        self._distribution.title.setText(self.tr("Value") if value else self.tr("Distribution"))
+        self._heading.setText(self.tr("Value") if value else self.tr("Distribution"))
         self._state.setText(state)
         self._state.setVisible(bool(state))
         self._value.setText(value)
@@ -197,7 +199,10 @@ def _read(tensor: Tensor) -> _Reading:
 
 
 def _add_signature_tensor(column: QVBoxLayout, tensor: SignatureTensor) -> None:
-    column.addWidget(ElidedLabel(tensor.name, "strong"))
-    column.addWidget(ElidedLabel(f"{tensor.dtype} {tuple_text(tensor.shape)}", "mono"))
+    lines = QVBoxLayout()
+    lines.setSpacing(1)
+    lines.addWidget(ElidedLabel(tensor.name, "strong"))
+    lines.addWidget(ElidedLabel(f"{tensor.dtype} {tuple_text(tensor.shape)}", "mono"))
     if tensor.graph_tensor:
-        column.addWidget(ElidedLabel(tensor.graph_tensor, "monoMuted"))
+        lines.addWidget(ElidedLabel(tensor.graph_tensor, "monoMuted"))
+    column.addLayout(lines)

@@ -30,6 +30,7 @@ from explorer.ui.session import Session
 from explorer.ui.widgets import Segmented, describe, label
 
 _PAUSE = 150  # milliseconds without a key before a search starts
+_LATE = 300  # milliseconds of searching before it is said
 
 
 class _Ticket:
@@ -56,6 +57,8 @@ class TreePane(QWidget):
         self._ticket = _Ticket()
         self._pause = QTimer(self, interval=_PAUSE, singleShot=True)
         self._pause.timeout.connect(self._start_search)
+        self._late = QTimer(self, interval=_LATE, singleShot=True)
+        self._late.timeout.connect(self._show_wait)
         self._make_views()
         self._lay_out()
         self._connect()
@@ -186,6 +189,7 @@ class TreePane(QWidget):
 
     def _begin_search(self) -> _Ticket:
         self._pause.stop()
+        self._late.stop()
         self._ticket.void = True
         self._ticket = _Ticket()
         return self._ticket
@@ -198,13 +202,21 @@ class TreePane(QWidget):
             self._search.drop()
             self._show_stack(0)
             return
+        self._late.start()
         self._search.run(
             lambda: find(artifact.root, query, kinds, cancelled=ticket.is_void),
             self._show_found,
             self._failed,
         )
 
+    def _show_wait(self) -> None:
+        self._hits = []
+        self.results.show_rows([])
+        self._found.setText(self.tr("Searching… Esc stops it."))
+        self._show_stack(1)
+
     def _show_found(self, found: Found) -> None:
+        self._late.stop()
         self._hits = list(found.hits)
         self.results.show_rows([replace(hit.node, name=_called(hit)) for hit in self._hits])
         self._found.setText(self._found_text(found))
@@ -248,6 +260,7 @@ class TreePane(QWidget):
             self._search.run(lambda: shown_rows(artifact.root, hit.rows), self._go_to, self._failed)
 
     def _failed(self, error: Exception) -> None:
+        self._late.stop()
         self._session.notice.emit(notice_for(self.tr("The search stopped"), error))
 
     # The menu of a row

@@ -88,6 +88,9 @@ class ValuesPanel(QWidget):
         self.slices.show_plane(plane)
         width = _TEXT_WIDTH if tensor.dtype == "string" else _NUMBER_WIDTH
         self.table.horizontalHeader().setDefaultSectionSize(width)
+        self.table.horizontalHeader().setStretchLastSection(
+            tensor.dtype == "string" and len(shape) < 2
+        )
         self._show_plane(plane)
         if 0 in shape:
             self._show_reason(self.tr("The tensor is empty: one of its dimensions is 0."))
