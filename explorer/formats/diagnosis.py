@@ -166,6 +166,11 @@ def no_model(storage: Storage) -> str:
             "often one that asks to log in. Download the file itself, for example by its “raw” "
             "link."
         )
+    if storage.name.endswith(".index"):
+        return (
+            f"{storage.name} is named like the index of a checkpoint, but its end is missing or is "
+            "not one: an index ends in the SSTable magic number. Copy or download it again."
+        )
     return (
         f"{storage.name} is no model that can be read here: it starts with "
         f"{_bytes_found(head[:8], storage.size() or 0)}. Open a SavedModel folder, a checkpoint, a "
@@ -190,8 +195,10 @@ def _folder_without_model(storage: Storage) -> str:
     if files:
         return f"{start} Open one of the files in it: {_listed(files)}."
     below = list(_model_folders(storage))
+    if len(below) == 1:
+        return f"{start} There is one in {below[0]}; open that."
     if below:
-        return f"{start} There is a model in {_listed(below)}; open that."
+        return f"{start} There are models in {_listed(below)}; open one of them."
     return (
         f"{start} A SavedModel folder holds saved_model.pb and a folder variables, a checkpoint "
         f"folder files that end in .index and .data-00000-of-00001. This one holds "

@@ -52,14 +52,14 @@ def leading_run(shape: tuple[int, ...], selection: Selection) -> Run:
     if len(selection) > len(shape):
         raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
     first = 0
-    for depth, chosen in enumerate(selection):
+    for depth, index in enumerate(selection):
         below = math.prod(shape[depth + 1 :])
-        if isinstance(chosen, slice):
-            rows = range(*chosen.indices(shape[depth]))
-            low, high = (min(rows), max(rows) + 1) if rows else (0, 0)
-            rest = (slice(None, None, chosen.step), *selection[depth + 1 :])
-            return Run(first + low * below, (high - low, *shape[depth + 1 :]), rest)
-        first += range(shape[depth])[operator.index(chosen)] * below
+        if isinstance(index, slice):
+            rows = range(*index.indices(shape[depth]))
+            low, high = sorted((rows[0], rows[-1])) if rows else (0, -1)
+            rest = (slice(None, None, index.step), *selection[depth + 1 :])
+            return Run(first + low * below, (high + 1 - low, *shape[depth + 1 :]), rest)
+        first += range(shape[depth])[operator.index(index)] * below
     return Run(first, shape[len(selection) :], ())
 
 

@@ -190,12 +190,17 @@ class FilePart(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to ``size`` bytes, never beyond the part."""
+        """Up to ``size`` bytes, never beyond the part.
+
+        Raises ``OSError`` where the file has become shorter since.
+        """
         left = max(0, self._length - self._position)
         wanted = left if size is None or size < 0 else min(size, left)
         with self._lock:
             self._file.seek(self._start + self._position)
             data = self._file.read(wanted)
+        if len(data) < wanted:
+            raise OSError("the file became shorter")
         self._position += len(data)
         return data
 

@@ -1,0 +1,300 @@
+"""``.keras`` archives compared with Keras's own weights, layers and shapes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from explorer.formats import zip_storage
+from explorer.formats.artifact import (
+    Artifact,
+    Layer,
+    Node,
+    NodeType,
+    Role,
+    TensorUnreadable,
+    Tri,
+    UnreadableArtifact,
+)
+from explorer.formats.registry import open_artifact
+from tests.formats import keras_originals as originals
+
+
+@pytest.fixture(params=originals.LINES)
+def k(request: pytest.FixtureRequest) -> ModuleType:
+    return originals.line(request.param)
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[Path], Artifact]]:
+    artifacts: list[Artifact] = []
+
+    def open_it(path: Path) -> Artifact:
+        artifacts.append(open_artifact(str(path)))
+        return artifacts[-1]
+
+    yield open_it
+    for artifact in artifacts:
+        artifact.close()
+
+
+def flat(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        yield from flat(layer.children)
+
+
+def weights(artifact: Artifact) -> list[np.ndarray]:
+    return [t.read() for t in artifact.tensors() if t.role is Role.WEIGHT]
+
+
+def repack(source: Path, target: Path, compression: int, **changes: bytes | None) -> Path:
+    """A copy with members compressed, replaced or (``None``) left out; ``_`` stands for a dot."""
+    wanted = {name.replace("_", "."): data for name, data in changes.items()}
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
+        for name in [*old.namelist(), *(set(wanted) - set(old.namelist()))]:
+            data = wanted[name] if name in wanted else old.read(name)
+            if data is not None:
+                new.writestr(name, data)
+    return target
+
+
+@pytest.mark.parametrize("make", originals.LAYERED)
+def test_an_archive_has_kerass_own_weights_layers_and_shapes(
+    k: ModuleType, make: Callable[[ModuleType], Any], tmp_path: Path, opened: Any
+) -> None:
+    model = make(k)
+    model.save(tmp_path / "model.keras")
+    artifact = opened(tmp_path / "model.keras")
+    assert artifact.format == "keras_archive"
+    assert artifact.producer.keras == k.__version__
+    assert originals.bag(weights(artifact)) == originals.bag(model.get_weights())
+    assert artifact.parameters() == model.count_params()
+    read = {layer.name: layer for layer in flat(tuple(artifact.layers()))}
+    for name, class_name, shape, parameters in originals.layer_facts(model):
+        assert (read[name].class_name, read[name].output_shape) == (class_name, shape)
+        assert read[name].parameters == parameters, name
+    assert artifact.contents.weights is artifact.contents.architecture is Tri.YES
+
+
+def test_a_trained_model_holds_its_optimizer(k: ModuleType, tmp_path: Path, opened: Any) -> None:
+    model = originals.functional(k)
+    model.save(tmp_path / "model.keras")
+    artifact = opened(tmp_path / "model.keras")
+    variables = model.optimizer.variables
+    expected = [np.asarray(v) for v in (variables() if callable(variables) else variables)]
+    stored = [t.read() for t in artifact.tensors() if t.role is Role.OPTIMIZER]
+    # Keras 2 keeps the learning rate in the config, not among the stored variables.
+    assert originals.bag(stored) <= originals.bag(expected)
+    assert len(stored) >= 7
+    assert artifact.contents.optimizer is artifact.contents.compile is Tri.YES
+
+
+def test_a_subclass_needs_its_code(k: ModuleType, tmp_path: Path, opened: Any) -> None:
+    model = originals.subclass(k)
+    model.save(tmp_path / "model.keras")
+    artifact = opened(tmp_path / "model.keras")
+    assert artifact.contents.architecture is Tri.PARTLY
+    assert originals.bag(weights(artifact)) == originals.bag(model.get_weights())
+    assert sorted(layer.parameters or 0 for layer in artifact.layers()) == [16, 33, 330, 1056]
+
+
+def test_the_real_archive(corpus: Path, opened: Any) -> None:
+    path = corpus / "sleep_stages.keras"
+    artifact = opened(path)
+    assert (artifact.parameters(), artifact.producer.keras) == (7_380, "3.3.3")
+    assert artifact.size == path.stat().st_size
+    model = originals.line("keras").models.load_model(path)
+    assert originals.bag(weights(artifact)) == originals.bag(model.get_weights())
+    read = {layer.name: layer for layer in artifact.layers()}
+    for name, class_name, shape, parameters in originals.layer_facts(model):
+        assert read[name].class_name == class_name
+        assert (read[name].output_shape, read[name].parameters) == (shape, parameters)
+
+
+def test_the_members_are_in_the_tree(corpus: Path, opened: Any) -> None:
+    path = corpus / "sleep_stages.keras"
+    members = {node.name: node for node in opened(path).root.children()}
+    with zipfile.ZipFile(path) as archive:
+        assert {name: node.size for name, node in members.items()} == {
+            info.filename: info.file_size for info in archive.infolist()
+        }
+        config = json.loads(archive.read("config.json"))
+    assert json.loads(dict(members["config.json"].attributes())["config.json"]) == config
+    assert [n.name for n in members["config.json"].children()] == list(config)
+    version = members["metadata.json"].children()[0]
+    assert (version.type, version.name, version.summary) == (
+        NodeType.ATTRIBUTE,
+        "keras_version",
+        "3.3.3",
+    )
+    groups = {node.name: node for node in members["model.weights.h5"].children()}
+    kinds = {node.name: node.kind for node in groups["layers"].children()}
+    assert kinds["dense_1"] == "Dense · dense_1"
+
+
+def test_weights_are_read_in_place(corpus: Path, opened: Any) -> None:
+    path = corpus / "sleep_stages.keras"
+    tensor = opened(path).tensors()[0]
+    assert tensor.location is not None
+    assert tensor.location.file == "model.weights.h5"
+    with zipfile.ZipFile(path) as archive:
+        weights_file = archive.read("model.weights.h5")
+    start = tensor.location.offset or 0
+    raw = np.frombuffer(weights_file[start : start + tensor.nbytes], tensor.dtype)
+    np.testing.assert_array_equal(raw.reshape(tensor.shape), tensor.read())
+
+
+def test_a_compressed_archive_reads_the_same(corpus: Path, tmp_path: Path, opened: Any) -> None:
+    plain = corpus / "sleep_stages.keras"
+    packed = repack(plain, tmp_path / "packed.keras", zipfile.ZIP_DEFLATED)
+    assert packed.stat().st_size < plain.stat().st_size
+    assert originals.bag(weights(opened(packed))) == originals.bag(weights(opened(plain)))
+
+
+def test_assets_are_shown(corpus: Path, tmp_path: Path, opened: Any) -> None:
+    path = tmp_path / "assets.keras"
+    path.write_bytes((corpus / "sleep_stages.keras").read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/layers/vocabulary.txt", "one\ntwo\n")
+    assets = opened(path).root.children()[0]
+    (vocabulary,) = assets.children()[0].children()
+    assert (assets.type, vocabulary.name, vocabulary.size) == (
+        NodeType.DIRECTORY,
+        "vocabulary.txt",
+        8,
+    )
+
+
+# What is missing, damaged or hostile
+
+
+def test_without_weights_the_layers_have_no_count(
+    corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    bare = {"model_weights_h5": None}
+    artifact = opened(repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bare))
+    assert artifact.contents.weights is Tri.NO
+    assert artifact.contents.architecture is Tri.YES
+    assert {layer.parameters for layer in artifact.layers()} == {None}
+    assert artifact.notes == ("There is no model.weights.h5 in it.",)
+
+
+def test_damaged_weights_leave_the_architecture_readable(
+    corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    bad = {"model_weights_h5": b"\x89HDF\r\n\x1a\n" + bytes(200)}
+    artifact = opened(repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bad))
+    assert len(artifact.layers()) == 8
+    assert "the HDF5 library cannot read it" in artifact.notes[0]
+    shown = {node.name: node.kind for node in artifact.root.children()}
+    assert shown["model.weights.h5"] == "damaged"
+
+
+def test_a_config_that_is_no_json_is_refused(corpus: Path, tmp_path: Path) -> None:
+    bad = {"config_json": b"{ not json"}
+    path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bad)
+    with pytest.raises(UnreadableArtifact, match=r"config\.json in a\.keras is not the JSON"):
+        open_artifact(str(path))
+
+
+def test_a_config_nested_too_deep_is_refused(corpus: Path, tmp_path: Path) -> None:
+    bad = {"config_json": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"}
+    path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bad)
+    with pytest.raises(UnreadableArtifact, match="is not the JSON of a model"):
+        open_artifact(str(path))
+
+
+def test_models_inside_models_without_end_stop(corpus: Path, tmp_path: Path, opened: Any) -> None:
+    inner: dict[str, Any] = {"class_name": "Dense", "config": {"name": "last", "units": 1}}
+    for i in range(60):
+        inner = {"class_name": "Sequential", "config": {"name": f"m{i}", "layers": [inner]}}
+    deep = {"config_json": json.dumps(inner).encode()}
+    artifact = opened(repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **deep))
+    assert 20 < len(list(flat(tuple(artifact.layers())))) < 40
+
+
+def test_another_zip_says_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"x")
+        archive.writestr("readme.txt", b"x")
+    with pytest.raises(UnreadableArtifact) as caught:
+        open_artifact(str(path))
+    assert "a zip archive without config.json" in str(caught.value)
+    assert "It holds archive, readme.txt." in str(caught.value)
+    assert caught.value.found.startswith("50 4b 03 04")
+
+
+@pytest.mark.parametrize("kept", [10, 5_000, 113_500])
+def test_an_archive_cut_short(corpus: Path, tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes((corpus / "sleep_stages.keras").read_bytes()[:kept])
+    with pytest.raises(UnreadableArtifact, match="its list of members at the end is missing"):
+        open_artifact(str(path))
+
+
+def test_a_member_that_expands_without_bound_is_not_unpacked(
+    corpus: Path, tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zip_storage, "_ALWAYS_UNPACKED", 1 << 20)
+    bomb = {"model_weights_h5": bytes(16 << 20)}
+    path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", zipfile.ZIP_DEFLATED, **bomb)
+    artifact = opened(path)
+    assert "would expand from" in artifact.notes[0]
+    assert artifact.tensors() == ()
+
+
+def test_a_config_that_declares_too_much_is_not_read(corpus: Path, tmp_path: Path) -> None:
+    data = bytearray((corpus / "sleep_stages.keras").read_bytes())
+    listed = data.index(b"config.json", data.index(b"PK\x01\x02")) - 46
+    data[listed + 24 : listed + 28] = (1 << 31).to_bytes(4, "little")  # its unpacked size
+    (tmp_path / "a.keras").write_bytes(data)
+    with pytest.raises(UnreadableArtifact, match=r"or larger than 64\.0 MB"):
+        open_artifact(str(tmp_path / "a.keras"))
+
+
+@pytest.mark.parametrize("name", ["../../evil.txt", "/etc/evil", "a\\..\\evil", "C:/evil"])
+def test_a_member_that_would_escape_is_named_and_not_shown(
+    corpus: Path, tmp_path: Path, opened: Any, name: str
+) -> None:
+    path = tmp_path / "a.keras"
+    path.write_bytes((corpus / "sleep_stages.keras").read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo("placeholder")
+        info.filename = name
+        archive.writestr(info, b"x")
+    artifact = opened(path)
+    assert f"The member {name} would be unpacked outside" in artifact.notes[0]
+    shown: list[Node] = artifact.root.children()
+    assert [node.name for node in shown] == ["config.json", "metadata.json", "model.weights.h5"]
+
+
+def test_an_archive_that_becomes_shorter_is_an_error_in_words(
+    corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes((corpus / "sleep_stages.keras").read_bytes())
+    tensors = opened(path).tensors()
+    os.truncate(path, 9_000)
+    with pytest.raises(TensorUnreadable, match="became shorter"):
+        tensors[-1].read()
+
+
+def test_parts_of_a_file_seek_and_read_like_files() -> None:
+    part = zip_storage.FilePart(io.BytesIO(b"0123456789"), 2, 6)
+    assert part.read() == b"234567"
+    assert part.read() == b""
+    assert (part.seek(-2, io.SEEK_END), part.read(9)) == (4, b"67")
+    assert (part.seek(1), part.seek(2, io.SEEK_CUR), part.tell()) == (1, 3, 3)
+    buffer = bytearray(4)
+    assert (part.readinto(buffer), bytes(buffer)) == (3, b"567\0")
