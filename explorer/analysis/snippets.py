@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Sequence
 
 from explorer.formats.artifact import Artifact, Signature, SignatureTensor
 
@@ -31,6 +32,23 @@ def signature_code(artifact: Artifact, signature: Signature) -> str:
         f"outputs = run({_arguments(signature.inputs, 'tf')})\n"
         f"{_printing(signature)}"
     )
+
+
+def model_code(call: str, inputs: Sequence[SignatureTensor]) -> str:
+    """A script that loads a Keras model by ``call`` and predicts from zeros.
+
+    Where ``call`` loads into a model, that model is the reader's own to build first.
+    """
+    package = call.partition(".")[0]
+    if package == "model" or call.startswith("tf."):
+        imports = "import numpy as np\nimport tensorflow as tf\n\n"
+        loading = f"# build the model first, by its own code: model = …\n{call}\n"
+    else:
+        imports = f"import numpy as np\nimport {package}\n\n"
+        loading = f"model = {call}\n"
+    values = [_zeros(tensor, "np") for tensor in inputs]
+    given = values[0] if len(values) == 1 else f"[{', '.join(values)}]"
+    return f"{imports}{loading}outputs = model.predict({given})\nprint(outputs)\n"
 
 
 def _tflite_code(path: str, signature: Signature) -> str:

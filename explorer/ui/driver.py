@@ -28,6 +28,7 @@ from explorer.ui.window import Window
 
 W = TypeVar("W", bound=QWidget)
 _POLL_MS = 10
+_APPEARS = 2.0
 
 
 class Stuck(Exception):  # noqa: N818 - the name says what happened
@@ -74,10 +75,13 @@ class Driver:
     # Controls
 
     def find(self, kind: type[W], name: str, where: QWidget | None = None) -> W:
-        """The control of that object name that is shown. Raises `Stuck`."""
-        for widget in (where or self.window).findChildren(kind, name):
-            if widget.isVisible():
-                return widget
+        """The control of that object name, once it is shown. Raises `Stuck`."""
+        end = time.monotonic() + _APPEARS
+        while time.monotonic() < end:
+            for widget in (where or self.window).findChildren(kind, name):
+                if widget.isVisible():
+                    return widget
+            self.pause(_POLL_MS)
         raise Stuck(f"There is no {name} to be seen. {self._shown()}")
 
     def click(self, name: str, where: QWidget | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from explorer.analysis.origin import Ledger
 from explorer.engine.messages import ModelRef, Saved, Trained
 from explorer.formats.artifact import Artifact
 from explorer.formats.registry import open_artifact
+from explorer.formats.text import duration_text
 from explorer.lab.catalog import DEMOS, DemoSettings, Variant
 from explorer.ui.background import run_in_pool
 from explorer.ui.notices import Notice, notice_for
@@ -67,8 +68,9 @@ class ArtifactEntry:
     made: Mapping[str, str] | None = None
     trusted: bool = False
     seconds: float = 0.0
-    tensor_count: int = 0
-    parameters: int = 0
+    tensor_count: int | None = None
+    parameters: int | None = None
+    """Both are ``None`` until they are counted."""
 
     @property
     def may_load(self) -> bool:
@@ -104,8 +106,6 @@ class _Opened:
     artifact: Artifact
     made: Mapping[str, str] | None
     seconds: float
-    tensor_count: int = field(default=0)
-    parameters: int = field(default=0)
 
 
 class Session(QObject):
@@ -114,6 +114,7 @@ class Session(QObject):
     changed = Signal()
     current_changed = Signal(object)
     artifact_opened = Signal(object)
+    counted = Signal(object)
     notice = Signal(object)
     action_timed = Signal(str)
 
@@ -159,9 +160,7 @@ class Session(QObject):
         start = time.perf_counter()
         artifact = open_artifact(path)
         seconds = time.perf_counter() - start
-        tensors = artifact.tensors()
-        made = self._origin(path)
-        return _Opened(artifact, made, seconds, len(tensors), artifact.parameters())
+        return _Opened(artifact, self._origin(path), seconds)
 
     def _origin(self, path: str) -> Mapping[str, str] | None:
         local = Path(path)
@@ -174,23 +173,32 @@ class Session(QObject):
 
     def _opened(self, path: str, opened: _Opened, select: bool) -> None:
         self.opening -= 1
-        entry = ArtifactEntry(
-            path,
-            opened.artifact,
-            opened.made,
-            seconds=opened.seconds,
-            tensor_count=opened.tensor_count,
-            parameters=opened.parameters,
-        )
+        entry = ArtifactEntry(path, opened.artifact, opened.made, seconds=opened.seconds)
         self._replace(entry)
         self.changed.emit()
         if select:
             self.select(entry)
         self.artifact_opened.emit(entry)
         self.action_timed.emit(
-            self.tr("{name}: {n} tensors · opened in {ms:.0f} ms").format(
-                name=opened.artifact.name, n=opened.tensor_count, ms=opened.seconds * 1000
+            self.tr("{name} opened in {time}").format(
+                name=opened.artifact.name, time=duration_text(opened.seconds)
             )
+        )
+        self._count(entry)
+
+    def _count(self, entry: ArtifactEntry) -> None:
+        """Count tensors and parameters, which takes longer than opening where there are many."""
+        artifact = entry.artifact
+
+        def done(counts: tuple[int, int]) -> None:
+            entry.tensor_count, entry.parameters = counts
+            self.counted.emit(entry)
+
+        run_in_pool(
+            self,
+            lambda: (len(artifact.tensors()), artifact.parameters()),
+            done,
+            lambda _error: None,  # the tree shows what is damaged
         )
 
     def _replace(self, entry: ArtifactEntry) -> None:

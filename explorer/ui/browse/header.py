@@ -79,7 +79,7 @@ class Header(QWidget):
         artifact = entry.artifact
         self._name.setText(artifact.name)
         self._show_chips(entry)
-        self._show_counts(entry)
+        self.show_counts(entry)
         self._notes.setText("\n".join(artifact.notes))
         self._notes.setVisible(bool(artifact.notes))
         self.tabs.setCurrentIndex(0)
@@ -96,7 +96,8 @@ class Header(QWidget):
             self._chips.addWidget(chip(text))
         self._chips.addWidget(_origin_chip(entry, self))
 
-    def _show_counts(self, entry: ArtifactEntry) -> None:
+    def show_counts(self, entry: ArtifactEntry) -> None:
+        """Say again how much there is; parameters and tensors are counted after opening."""
         clear_layout(self._counts)
         for text in _counts(entry.artifact, entry):
             self._counts.addWidget(label(text, "muted"))
@@ -129,7 +130,10 @@ def _origin_chip(entry: ArtifactEntry, owner: QWidget) -> QWidget:
 
 def _counts(artifact: Artifact, entry: ArtifactEntry) -> list[str]:
     stored = "variable" if artifact.format in ("saved_model", "tf_checkpoint") else "tensor"
-    texts = [count_text(entry.parameters, "parameter"), count_text(entry.tensor_count, stored)]
+    texts = []
+    if entry.parameters is not None and entry.tensor_count is not None:
+        texts.append(count_text(entry.parameters, "parameter"))
+        texts.append(count_text(entry.tensor_count, stored))
     signatures = sum(map(is_callable, artifact.signatures))
     if signatures:
         texts.append(count_text(signatures, "signature"))

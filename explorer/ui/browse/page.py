@@ -41,7 +41,12 @@ class BrowsePage(QWidget):
         self.header.predict_asked.connect(lambda: self._ask_predict(""))
         self.signatures.predict_asked.connect(self._ask_predict)
         self.tree.node_selected.connect(self.inspector.show_node)
+        session.counted.connect(self._show_counts)
         self.show_entry(None)
+
+    def _show_counts(self, entry: ArtifactEntry) -> None:
+        if entry is self._entry:
+            self.header.show_counts(entry)
 
     def _lay_out(self) -> None:
         self._split.setObjectName("browse.split")

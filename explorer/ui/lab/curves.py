@@ -47,6 +47,8 @@ class Curves(QWidget):
         self._plot.setObjectName("lab.plot")
         self._plot.setAccessibleName(self.tr("Training curves"))
         self._plot.setMenuEnabled(False)
+        # It is made all the same, without a parent to go with.
+        self._plot.getPlotItem().ctrlMenu.setParent(self._plot, Qt.WindowType.Popup)
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.hideButtons()
         self._plot.getPlotItem().showGrid(x=False, y=True, alpha=0.15)
@@ -84,6 +86,10 @@ class Curves(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and self._plot is not None:
             self._paint()
+
+    def is_ready(self) -> bool:
+        """Whether the plot is there."""
+        return self._plot is not None
 
     # Values
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from explorer.analysis.export import export_npz
 from explorer.analysis.inputs import UnusableInput, make_input
+from explorer.analysis.snippets import model_code, signature_code
 from explorer.engine.messages import (
     CallSignature,
     Failed,
@@ -29,6 +30,7 @@ from explorer.engine.messages import (
     TestSet,
     TestSetMade,
 )
+from explorer.formats.artifact import SignatureTensor
 from explorer.formats.text import duration_text
 from explorer.lab.catalog import DemoSettings
 from explorer.ui.background import Background
@@ -36,7 +38,6 @@ from explorer.ui.engine_link import EngineLink, Task
 from explorer.ui.library import title_of
 from explorer.ui.notices import Notice, Question, notice_for
 from explorer.ui.predict.agreement_card import AgreementCard
-from explorer.ui.predict.code import code_for
 from explorer.ui.predict.input_card import InputCard
 from explorer.ui.predict.load_card import LoadCard
 from explorer.ui.predict.outputs_card import OutputsCard
@@ -239,7 +240,7 @@ class PredictPage(QWidget):
         self.run_button.setEnabled(can_run)
         self.run_button.setVisible(self._entry is not None)
         self.cancel_button.setVisible(busy)
-        self._code.setVisible(loaded is not None)
+        self._code.setVisible(loaded is not None and isinstance(self._entry, ArtifactEntry))
         self._export.setVisible(bool(self.outputs.outputs()))
         self.loading.set_busy(busy)
 
@@ -408,10 +409,16 @@ class PredictPage(QWidget):
     # Taking it away
 
     def _copy_code(self) -> None:
-        source, signature = self.loading.source(), self.signatures.current()
-        if source is None or signature is None or self._loaded is None:
+        entry, signature = self._entry, self.signatures.current()
+        if not isinstance(entry, ArtifactEntry) or signature is None or self._loaded is None:
             return
-        QGuiApplication.clipboard().setText(code_for(self._loaded, source, signature))
+        stored = [s for s in entry.artifact.signatures if s.key == signature.key]
+        if stored:
+            code = signature_code(entry.artifact, stored[0])
+        else:
+            inputs = [SignatureTensor(t.name, t.dtype, t.shape) for t in signature.inputs]
+            code = model_code(self._loaded.call, inputs)
+        QGuiApplication.clipboard().setText(code)
         self._session.action_timed.emit(self.tr("The code is on the clipboard"))
 
     def _ask_export(self) -> None:
