@@ -26,7 +26,7 @@ from explorer.engine.messages import (
     Trained,
 )
 from explorer.engine.transport import named_headers
-from explorer.lab.data import test_inputs
+from explorer.lab.data import demo_inputs
 from explorer.lab.explaining import ArtifactError
 from explorer.lab.loading import LoadedArtifact, load
 from explorer.lab.models import INPUT, DemoModel, build
@@ -131,7 +131,7 @@ class Jobs:
 
 
 def _test_set(request: TestSet) -> Answer:
-    arrays: Mapping[str, np.ndarray] = {INPUT: test_inputs(request.settings)}
+    arrays: Mapping[str, np.ndarray] = {INPUT: demo_inputs(request.settings)}
     return TestSetMade(named_headers(arrays)), tuple(arrays.values())
 
 

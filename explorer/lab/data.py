@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ def training_data(settings: DemoSettings) -> tuple[Part, Part]:
     return _part(settings, _TRAIN), _part(settings, _VALIDATION)
 
 
-def test_inputs(settings: DemoSettings) -> np.ndarray:
+def demo_inputs(settings: DemoSettings) -> np.ndarray:
     """The inputs kept apart for predictions. Raises `SettingsError`."""
     check(settings)
     return _part(settings, _TEST).x
@@ -78,8 +79,9 @@ def _digits(settings: DemoSettings, part: int) -> Part:
 def check(settings: DemoSettings) -> None:
     """Raise `SettingsError` where settings contradict each other or the data."""
     _check_choices(settings)
-    _check_numbers(settings)
     _check_layers(settings)
+    _check_numbers(settings)
+    _check_size(settings)
     _check_dataset(settings, DATASETS[settings.dataset])
 
 
@@ -114,6 +116,12 @@ def _check_numbers(settings: DemoSettings) -> None:
         raise SettingsError(f"Learning rate: {rate} is not above 0. 0.001 is a good start.")
     if not 0 <= settings.seed < 2**32:
         raise SettingsError(f"Seed: {settings.seed} is not from 0 to {2**32 - 1}.")
+
+
+def _check_size(settings: DemoSettings) -> None:
+    widths = (settings.features, *(layer.units for layer in settings.layers))
+    if sum(math.prod(pair) for pair in itertools.pairwise(widths)) > _MOST_NUMBERS:
+        raise SettingsError("The weights would not fit the memory. Give the layers fewer units.")
     if max(_rows(settings)) * max(settings.features, settings.classes) > _MOST_NUMBERS:
         raise SettingsError("The data would not fit the memory. Give fewer rows or features.")
 

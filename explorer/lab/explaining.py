@@ -45,6 +45,12 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "structure in Python code. Use tf.saved_model.save, or save the weights alone.",
     ),
     (
+        "ValueError",
+        r"No gradients provided for any variable",
+        "With @tf.function on call, Keras 3 finds the variables only if the model is built before "
+        "it is called. Have it built first, or take the ported form, whose call is plain.",
+    ),
+    (
         "",
         r"[Cc]ould not locate class|Unknown (layer|object)|cannot locate class",
         "The file names a class of the author's own code and does not hold that code. Load it with "
@@ -96,9 +102,9 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValueError",
-        r"Layer count mismatch|has \d+ variables? whereas|axes don't match|expected \d+ variables|"
-        r"You are trying to load a weight file|number of layers|Shape mismatch|shapes? .*"
-        r"incompatible|does not match the shape",
+        r"Layer count mismatch|objects could not be loaded|has \d+ variables? whereas|"
+        r"axes don't match|expected \d+ variables|You are trying to load a weight file|"
+        r"number of layers|Shape mismatch|shapes? .*incompatible|does not match the shape",
         "The weights were saved from a model with other layers. Build the model with the layers "
         "and sizes it had when it was saved.",
     ),
@@ -116,7 +122,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"Unable to (synchronously )?open file|file signature not found|truncated file|"
-        r"not a zip file|Bad magic|Can't parse .* as binary proto|not a valid (TensorFlow Lite|"
+        r"not a zip file|accessible `\.keras` zip file|Bad magic|should be 'TFL3'|"
+        r"Cannot parse file|Can't parse .* as binary proto|not a valid (TensorFlow Lite|"
         r"flatbuffer)|Unable to restore.*checkpoint|DATA_?LOSS|not an sstable",
         "The file is damaged, cut short, or of another format than this loader reads.",
     ),

@@ -57,8 +57,8 @@ def _say_what_is_special(settings: DemoSettings, report: Report) -> None:
         )
     else:
         report.log(
-            f"{call} was not called: with @tf.function on call, Keras 3 finds no variable to "
-            "train, so no gradient reaches any and the weights stay as they are."
+            f"{call} was not called: with @tf.function on call, Keras 3 then finds no variable to "
+            "train, so no gradient reaches any and the first step fails."
         )
 
 
@@ -182,7 +182,8 @@ class _Loop:
                 logits = self._model(x)
                 loss = self._loss(y, logits)
             gradients = tape.gradient(loss, self._model.trainable_weights)
-            self._apply(gradients)
+            pairs = zip(gradients, self._model.trainable_weights, strict=True)
+            self._optimizer.apply_gradients(pairs)
             metric(y, logits)
             losses.add(loss)
             if step % 200 == 0:
@@ -192,11 +193,6 @@ class _Loop:
         values = self._values(losses, metric)
         metric.reset_state()
         return values
-
-    def _apply(self, gradients: list[Any]) -> None:
-        if gradients:
-            pairs = zip(gradients, self._model.trainable_weights, strict=True)
-            self._optimizer.apply_gradients(pairs)
 
     def validate(self, batches: Any) -> dict[str, float]:
         """Run every batch."""

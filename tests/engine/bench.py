@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,12 @@ class Bench:
 
     def wait_for(self, phase: Phase) -> EngineState:
         """Wait until the engine is in a phase."""
+        return self.wait_until(lambda state: state.phase is phase)
+
+    def wait_until(self, is_so: Callable[[EngineState], bool]) -> EngineState:
+        """Wait for a state of the engine."""
         with self._state_changed:
-            reached = self._state_changed.wait_for(
-                lambda: self.client.state.phase is phase, PATIENCE
-            )
+            reached = self._state_changed.wait_for(lambda: is_so(self.client.state), PATIENCE)
         assert reached, f"{self.client.state}"
         return self.client.state
 
