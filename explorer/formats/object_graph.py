@@ -40,6 +40,7 @@ _METRIC_VARIABLES = frozenset(
 _MODEL_VARIABLES_OF_OPTIMIZER = "_trainable_variables"
 _COPIES_EDGE = "_all_variables"
 _LATE_EDGES = ("variables", "keras_api", "signatures")
+_LONGEST_PATH = 100
 _COUNTERS = ("save_counter", "step", "global_step", "epoch")
 _RANDOM_STATES = ("seed_generator_state", "_state_var")
 
@@ -117,20 +118,22 @@ class ObjectGraph:
         return found
 
     def path(self, node: int) -> str:
-        """The attribute names that lead to an object, such as ``layer_with_weights-0/kernel``."""
+        """The attribute names that lead to an object, such as ``layer_with_weights-0/kernel``.
+
+        Of a very long path it is the end.
+        """
         names: list[str] = []
-        while node:
-            node, name = self.parents.get(node, (0, "?"))
+        while node and len(names) < _LONGEST_PATH:
+            node, name = self.parents.get(node, (0, f"object {node}"))
             names.append(name)
-        return "/".join(reversed(names))
+        return "/".join(reversed([*names, "…"] if node else names))
 
     @cached_property
     def roles(self) -> dict[int, Role]:
         """What each variable is for."""
         metrics = self._variables_below(self._metric_nodes())
         weights = self._weights() - metrics
-        optimizers = [n for n in self.parents if self._is_optimizer(n)]
-        state = self._variables_below(optimizers)
+        state = self._variables_below(self._optimizers)
         return {
             node: self._role(node, weights=weights, optimizer=state, metrics=metrics)
             for node in self.variables
@@ -140,7 +143,8 @@ class ObjectGraph:
         self, node: int, *, weights: set[int], optimizer: set[int], metrics: set[int]
     ) -> Role:
         name = self.variables[node]
-        if self.path(node) in _COUNTERS or name.endswith(_RANDOM_STATES):
+        parent, edge = self.parents.get(node, (0, ""))
+        if (parent == 0 and edge in _COUNTERS) or name.endswith(_RANDOM_STATES):
             return Role.OTHER
         if node in metrics:
             return Role.METRIC
@@ -154,12 +158,11 @@ class ObjectGraph:
             return set()
         lists = [
             child
-            for node in self.parents
-            if self._is_optimizer(node)
+            for node in self._optimizers
             for name, child in self.children(node)
             if name == _MODEL_VARIABLES_OF_OPTIMIZER
         ]
-        roots = [] if self._is_optimizer(0) else [0]
+        roots = [] if 0 in self._optimizers else [0]
         found = self._variables_below(roots + lists, self._leads_to_weights)
         names = {self.variables[node] for node in found}
         copies = self._variables_below(self._copies())
@@ -170,10 +173,12 @@ class ObjectGraph:
         return [child for name, child in self.children(0) if name == _COPIES_EDGE]
 
     def _leads_to_weights(self, name: str, node: int) -> bool:
-        return not (
-            name in (*_OPTIMIZER_EDGES, *_METRIC_EDGES, _COPIES_EDGE)
-            or self._is_optimizer(node)
-        )
+        elsewhere = (*_OPTIMIZER_EDGES, *_METRIC_EDGES, _COPIES_EDGE)
+        return name not in elsewhere and node not in self._optimizers
+
+    @cached_property
+    def _optimizers(self) -> frozenset[int]:
+        return frozenset(node for node in self.parents if self._is_optimizer(node))
 
     def _is_optimizer(self, node: int) -> bool:
         if self.identifier(node) in OPTIMIZER_IDENTIFIERS or self.nodes[node].slot_variables:

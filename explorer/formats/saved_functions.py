@@ -76,13 +76,14 @@ def _arguments(signature: pb.StructuredValue, parameters: Sequence[str]) -> list
 
 
 def _returns(value: pb.StructuredValue) -> list[str]:
+    """One text for each value; the names of returned tensors are made up, so they are left out."""
     kind = value.WhichOneof("kind")
     if kind == "dict_value":
         fields = sorted(value.dict_value.fields.items())
         return [f"{key}: {element_text(below, named=False)}" for key, below in fields]
     if kind in _SEQUENCES:
-        return [element_text(below) for below in _items(value)]
-    return [] if kind is None else [element_text(value)]
+        return [element_text(below, named=False) for below in _items(value)]
+    return [] if kind is None else [element_text(value, named=False)]
 
 
 def argument_text(value: pb.StructuredValue, parameter: str) -> str:

@@ -67,14 +67,14 @@ def open(match: Match) -> Artifact:
         name=match.storage.name,
         format="saved_model",
         format_name="SavedModel",
-        size=match.storage.total_size(),
+        size=model.size,
         root=model.root(),
         producer=replace(model.objects.producer(), tensorflow=model.tensorflow()),
         contents=model.contents(),
         signatures=tuple(s for signatures in model.signatures for s in signatures),
         functions=model.functions,
         tensors=model.tensors,
-        layers=lambda: model.objects.layers(model.variables) if model.variables else (),
+        layers=lambda: model.objects.layers(model.variables),
         operations=model.operations,
         notes=tuple(model.notes()),
     )
@@ -101,6 +101,14 @@ def _parse(data: bytes, kind: type[_Message]) -> _Message | None:
         return None
 
 
+def _parse_member(storage: Storage, name: str, kind: type[_Message]) -> _Message | None:
+    """A file beside the graph, ``None`` where it is not there or not readable."""
+    try:
+        return _parse(storage.read(name), kind) if storage.has(name) else None
+    except UnreadableArtifact:
+        return None
+
+
 @dataclass(frozen=True)
 class _SavedModel:
     """An opened folder."""
@@ -109,11 +117,14 @@ class _SavedModel:
     meta_graphs: Sequence[pb.MetaGraphDef]
 
     @cached_property
+    def size(self) -> int:
+        """Bytes of all files in the folder."""
+        return self.storage.total_size()
+
+    @cached_property
     def described(self) -> keras_metadata_pb2.SavedMetadata | None:
         """``keras_metadata.pb``, where it is there and readable."""
-        if not self.storage.has(KERAS_METADATA):
-            return None
-        return _parse(self.storage.read(KERAS_METADATA), keras_metadata_pb2.SavedMetadata)
+        return _parse_member(self.storage, KERAS_METADATA, keras_metadata_pb2.SavedMetadata)
 
     @cached_property
     def objects(self) -> SavedObjects:
@@ -126,9 +137,9 @@ class _SavedModel:
     @cached_property
     def _variables(self) -> StoredVariables | str:
         """The stored variables, or why they cannot be read; empty text where there are none."""
-        if not self.storage.has(f"{VARIABLES_PREFIX}.index"):
-            return self._why_no_variables()
         try:
+            if not self.storage.has(f"{VARIABLES_PREFIX}.index"):
+                return self._why_no_variables()
             bundle = open_bundle(self.storage, VARIABLES_PREFIX)
         except UnreadableArtifact as error:
             return str(error)
@@ -156,8 +167,12 @@ class _SavedModel:
         """What is missing or damaged."""
         found = self._variables
         notes = found.notes() if isinstance(found, StoredVariables) else [found] if found else []
-        if self.storage.has(KERAS_METADATA) and self.described is None:
-            notes.append(f"{KERAS_METADATA} is damaged, so layers have no classes and configs.")
+        there = any(entry.name == KERAS_METADATA for entry in self.storage.entries())
+        if there and self.described is None:
+            notes.append(
+                f"{KERAS_METADATA} cannot be read, so layers have no classes and configs. Copy it "
+                "again from where it was written."
+            )
         return notes
 
     def tensorflow(self) -> str:
@@ -204,7 +219,7 @@ class _SavedModel:
             self.storage.name,
             NodeType.DIRECTORY,
             kind="SavedModel folder",
-            size=self.storage.total_size(),
+            size=self.size,
             source=NodeList(lambda: [self._member(entry) for entry in ordered]),
         )
 
@@ -216,7 +231,7 @@ class _SavedModel:
         if entry.name == KERAS_METADATA and self.described is not None:
             return keras_metadata_node(entry.name, entry.size, self.described)
         if entry.name == FINGERPRINT:
-            fingerprint = _parse(self.storage.read(FINGERPRINT), pb.FingerprintDef)
+            fingerprint = _parse_member(self.storage, FINGERPRINT, pb.FingerprintDef)
             if fingerprint is not None:
                 return fingerprint_node(entry.name, entry.size, fingerprint)
         return file_node(self.storage, entry)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+
+from google.protobuf.message import DecodeError
 
 from explorer.formats.artifact import Node, NodeList, NodeType, Signature, SignatureTensor
 from explorer.formats.graph_nodes import Paged, functions_node, graph_node
@@ -141,8 +144,23 @@ class ObjectNodes:
             NodeType.OBJECT,
             kind=f"{count} · {name}" if name else count,
             attributes=partial(self._attributes, 0),
-            source=self._children(0),
+            source=NodeList(self._top),
         )
+
+    def _top(self) -> list[Node]:
+        """What the root holds, then what only functions hold, such as captured constants."""
+        graph = self.objects.graph
+        held = [self._child((0, name, child)) for name, child in graph.edges(0)]
+        return held + [
+            Node(
+                f"object {node}",
+                self._type(node),
+                kind=f"{self._kind(node)} · unnamed",
+                attributes=partial(self._attributes, node),
+            )
+            for node in range(len(graph))
+            if node not in graph.parents
+        ]
 
     def _children(self, node: int) -> Paged[tuple[int, str, int]] | None:
         edges = [(node, name, child) for name, child in self.objects.graph.edges(node)]
@@ -191,7 +209,7 @@ class ObjectNodes:
         if identifier in _LISTS:
             return f"list · {count_text(len(saved.children), 'item')}"
         if self.objects.is_layer(node):
-            return "layer" if identifier.endswith("layer") else "model"
+            return "model" if self.objects.is_model(node) else "layer"
         return _KINDS.get(identifier, identifier) or "object"
 
     def _attributes(self, node: int) -> Attributes:
@@ -265,7 +283,8 @@ def _item_text(collection: str, value: object) -> str:
     if not isinstance(value, bytes):
         return str(value)
     if collection.endswith("variables"):
-        return pb.VariableDef.FromString(value).variable_name
+        with suppress(DecodeError):
+            return pb.VariableDef.FromString(value).variable_name
     return value.decode("utf-8", "backslashreplace")
 
 

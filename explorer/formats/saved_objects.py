@@ -25,6 +25,9 @@ _CALLS = ("call_and_return_conditional_losses", "__call__")
 _WRAPPED = ("__tuple__", "TensorShape")
 _DEEPEST = 30
 
+_Counts = Mapping[int, int] | None
+"""How many numbers the variable of a node holds; ``None`` where no values are there."""
+
 
 @dataclass(frozen=True)
 class SavedObjects:
@@ -92,9 +95,12 @@ class SavedObjects:
         return saved_functions(self.saved, sorted(self._function_places()))
 
     def _function_places(self) -> Iterator[tuple[str, str, int]]:
-        """Owner, name and node of every function; one of the root may have several names."""
+        """Owner, name and node of every function; one of the root may have several names.
+
+        A function also holds its concrete functions by name; they are not listed again.
+        """
         for node, (parent, name) in self.graph.parents.items():
-            if self.is_function(node) and parent:
+            if self.is_function(node) and parent and not self.is_function(parent):
                 yield self.graph.path(parent), name, node
         for name, node in self.graph.children(0) if self.saved.nodes else ():
             if self.is_function(node):
@@ -106,27 +112,40 @@ class SavedObjects:
 
     # Layers
 
-    def layers(self, variables: StoredVariables) -> Sequence[Layer]:
+    def layers(self, variables: StoredVariables | None) -> Sequence[Layer]:
         """The Keras layers with their output shapes and the number of their weights."""
-        counts = {v.node: v.tensor.element_count for v in variables.weights() if v.node is not None}
-        return self._layers(0, counts, frozenset({0})) if self.model else variables.layers()
+        if self.model:
+            weights = variables.weights() if variables else ()
+            counts = {v.node: v.tensor.element_count for v in weights if v.node is not None}
+            return self._layers(0, counts if variables else None, {0}, _DEEPEST)
+        return variables.layers() if variables else ()
 
     def _layers(
-        self, parent: int, counts: Mapping[int, int], above: frozenset[int]
+        self, parent: int, counts: _Counts, seen: set[int], deepest: int
     ) -> tuple[Layer, ...]:
+        """The layers of a model; one that was listed before is not listed again below."""
         config = read_config(self.describe(parent))
         shapes = output_shapes(config) if config else {}
-        children = [node for node in self._layer_nodes(parent) if node not in above]
-        if len(above) > _DEEPEST:
-            return ()
-        return tuple(self._layer(node, shapes, counts, above) for node in children)
+        children = [node for node in self._layer_nodes(parent) if node not in seen]
+        seen.update(children)
+        return tuple(
+            self._layer(
+                node,
+                shapes,
+                counts,
+                self._layers(node, counts, seen, deepest - 1)
+                if deepest and self.is_model(node)
+                else (),
+            )
+            for node in children
+        )
 
     def _layer(
         self,
         node: int,
         shapes: Mapping[str, Shape],
-        counts: Mapping[int, int],
-        above: frozenset[int],
+        counts: _Counts,
+        children: tuple[Layer, ...],
     ) -> Layer:
         about = self.describe(node)
         name = _text(about.get("name")) or self.graph.path(node)
@@ -135,8 +154,8 @@ class SavedObjects:
             name,
             _text(about.get("class_name")) or self.identifier(node).removeprefix(_KERAS),
             output_shape=self._called_shape(node) if shape is None else shape,
-            parameters=sum(counts.get(below, 0) for below in self._below(node)),
-            children=self._layers(node, counts, above | {node}),
+            parameters=None if counts is None else sum(counts.get(n, 0) for n in self._below(node)),
+            children=children,
         )
 
     def _layer_nodes(self, parent: int) -> list[int]:
@@ -147,6 +166,10 @@ class SavedObjects:
         """Whether a node is a Keras layer or model."""
         identifier = self.identifier(node)
         return identifier.startswith(_KERAS) and identifier != METRIC_IDENTIFIER
+
+    def is_model(self, node: int) -> bool:
+        """Whether a node is a Keras model, whose parts are layers of their own."""
+        return self.is_layer(node) and not self.identifier(node).endswith("layer")
 
     def _below(self, node: int) -> Iterator[int]:
         """An object and all that it holds, each once."""

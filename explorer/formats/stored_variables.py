@@ -216,7 +216,7 @@ class StoredVariables:
 
     def _order(self, key: str, role: Role) -> tuple[int, int, list[tuple[int, str]]]:
         attribute = self._attributes.get(key)
-        return _ROLES.index(role), attribute.node if attribute else _LAST, _natural(key)
+        return _ROLES.index(role), attribute.node if attribute else _LAST, natural_key(key)
 
     def _labels(self, roles: Mapping[str, Role]) -> Mapping[str, str]:
         """A name for people by key: the variable's own name where it is the only one so called.
@@ -263,7 +263,7 @@ def _basename(file: str) -> str:
     return file.rpartition("/")[2]
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def natural_key(text: str) -> list[tuple[int, str]]:
     """A sort key that puts ``layer-10`` behind ``layer-9``."""
     parts: Iterable[str] = re.split(r"(\d+)", text)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -44,9 +44,12 @@ Entry = checkpoint_pb2.BundleEntryProto
 
 
 def is_index(storage: Storage, member: str = "") -> bool:
-    """Whether a file ends in the magic number of a table."""
-    size = storage.size(member)
-    return size is not None and storage.read(member, max(0, size - len(MAGIC))) == MAGIC
+    """Whether a file ends in the magic number of a table; a link out of the folder does not."""
+    try:
+        size = storage.size(member)
+        return size is not None and storage.read(member, max(0, size - len(MAGIC))) == MAGIC
+    except UnreadableArtifact:
+        return False
 
 
 @dataclass(frozen=True)

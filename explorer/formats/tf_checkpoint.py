@@ -20,7 +20,7 @@ from explorer.formats.files import file_node
 from explorer.formats.registry import Match
 from explorer.formats.schema.checkpoint_pb2 import CheckpointState
 from explorer.formats.storage import Entry, Storage
-from explorer.formats.stored_variables import StoredVariables
+from explorer.formats.stored_variables import StoredVariables, natural_key
 from explorer.formats.tensor_bundle import INDEX_ENDING, is_index, open_bundle
 from explorer.formats.text import count_text
 
@@ -53,7 +53,15 @@ def match(storage: Storage) -> Match | None:
         return None
     if storage.name == STATE_FILE and storage.read("", 0, len(_STATE_START)) == _STATE_START:
         return Match(folder, _Folder(_prefixes(folder)))
-    return _match_index(storage, folder) if is_index(storage) else None
+    if storage.name.endswith(INDEX_ENDING) and storage.name in _indexes(folder):
+        return Match(folder, _One(storage.name.removesuffix(INDEX_ENDING)))
+    if is_index(storage):
+        raise UnreadableArtifact(
+            f"{storage.name} looks like a checkpoint's index, but is not called that, so its data "
+            "files cannot be found. Give it back the name that ends in .index.",
+            path=storage.uri,
+        )
+    return None
 
 
 def open(match: Match) -> Artifact:
@@ -64,24 +72,23 @@ def open(match: Match) -> Artifact:
     return _open_folder(match.storage, detail.prefixes)
 
 
-def _match_index(storage: Storage, folder: Storage) -> Match:
-    if not storage.name.endswith(INDEX_ENDING):
-        raise UnreadableArtifact(
-            f"{storage.name} looks like a checkpoint's index, but is not called that, so its data "
-            "files cannot be found. Give it back the name that ends in .index.",
-            path=storage.uri,
-        )
-    return Match(folder, _One(storage.name.removesuffix(INDEX_ENDING)))
-
-
 def _prefixes(folder: Storage) -> tuple[str, ...]:
     """The checkpoints of a folder, the latest first: those of the state file, then the others."""
-    present = [
-        entry.name.removesuffix(INDEX_ENDING)
-        for entry in folder.entries()
-        if entry.name.endswith(INDEX_ENDING) and is_index(folder, entry.name)
+    indexes = sorted(_indexes(folder), key=natural_key, reverse=True)
+    present = [name.removesuffix(INDEX_ENDING) for name in indexes]
+    return tuple(dict.fromkeys([*_listed(folder), *present]))
+
+
+def _indexes(folder: Storage) -> list[str]:
+    """The index files of a folder: tables, and what is called like one and has a shard beside."""
+    names = [entry.name for entry in folder.entries() if not entry.is_folder]
+    sharded = {name.rpartition(".data-")[0] for name in names}
+    return [
+        name
+        for name in names
+        if name.endswith(INDEX_ENDING)
+        and (name.removesuffix(INDEX_ENDING) in sharded or is_index(folder, name))
     ]
-    return tuple(dict.fromkeys([*_listed(folder), *reversed(present)]))
 
 
 def _listed(folder: Storage) -> list[str]:
@@ -174,12 +181,12 @@ def _open_folder(folder: Storage, prefixes: Sequence[str]) -> Artifact:
             "in this folder. Copy the .index and .data files beside it.",
             path=folder.uri,
         )
-    latest = readable[0]
-    notes = latest.variables.notes()
+    latest, damaged = _latest_readable(readable)
+    notes = damaged + latest.variables.notes()
     if len(readable) > 1:
         notes.append(
-            f"The folder holds {len(readable)} checkpoints. What is said of tensors is of the "
-            f"latest, {latest.prefix}."
+            f"The folder holds {len(readable)} checkpoints. What is said of tensors is of "
+            f"{latest.prefix}, the latest{' that can be read' if damaged else ''}."
         )
     root = Node(
         folder.name,
@@ -189,6 +196,19 @@ def _open_folder(folder: Storage, prefixes: Sequence[str]) -> Artifact:
         source=NodeList(lambda: _folder_children(folder, checkpoints)),
     )
     return _artifact(folder.uri, root, latest.variables, notes)
+
+
+def _latest_readable(checkpoints: Sequence[_Checkpoint]) -> tuple[_Checkpoint, list[str]]:
+    """The first checkpoint whose index is sound, and what is wrong with those before it."""
+    problems: list[str] = []
+    for checkpoint in checkpoints:
+        try:
+            checkpoint.variables  # noqa: B018 - reads the index
+        except UnreadableArtifact as error:
+            problems.append(str(error))
+        else:
+            return checkpoint, problems
+    raise UnreadableArtifact(problems[0], path=checkpoints[0].folder.uri)
 
 
 def _folder_children(folder: Storage, checkpoints: Sequence[_Checkpoint]) -> list[Node]:

@@ -116,7 +116,7 @@ def _our_option(variant: FunctionVariant) -> _Option:
 def _our_argument(argument: str) -> str:
     """The command does not print a parameter's name, only that in a tensor's specification."""
     typed = re.fullmatch(r"(?:\w+: )?(\w+ = .*)", argument, re.DOTALL)
-    return (typed[1] if typed else argument).replace(",)", ")")
+    return _in_order(typed[1] if typed else argument)
 
 
 def _cli_functions(text: str) -> Iterator[tuple[str, list[_Option]]]:
@@ -136,7 +136,7 @@ def _cli_argument(text: str) -> str:
     if lines[0].startswith("DType: "):
         kind = lines[0].partition(": ")[2]
         value = _cli_value(lines[1].partition(": ")[2], kind)
-        return f"{kind} = {value}".replace(",)", ")")
+        return _in_order(f"{kind} = {value}")
     if match := re.fullmatch(r"(\S+): ((?:Bounded)?TensorSpec\(.*\))", lines[0]):
         return _plain(match[2])
     return f"str = {lines[0].strip()!r}"
@@ -146,6 +146,19 @@ def _cli_value(text: str, kind: str) -> str:
     """A value in our words; the command erases a last comma by printing backspaces."""
     value = _plain(re.sub(r"(, )?\x08\x08", "", text))
     return f"({value[1:-1]})" if kind == "tuple" else value
+
+
+def _in_order(text: str) -> str:
+    """Dictionaries by key: a SavedModel keeps them in no order. And no comma behind a last one."""
+    text = text.replace(",)", ")")
+    found: list[str] = []
+    while match := re.search(r"\{([^{}]*)\}", text):
+        items = sorted(re.split(r", (?='\w+': )", match[1]))
+        found.append("{" + ", ".join(items) + "}")
+        text = f"{text[: match.start()]}<{len(found) - 1}>{text[match.end() :]}"
+    while match := re.search(r"<(\d+)>", text):
+        text = text.replace(match[0], found[int(match[1])])
+    return text
 
 
 def _plain(text: str) -> str:

@@ -276,6 +276,25 @@ def test_a_damaged_index_says_so(copied: Path) -> None:
         open_artifact(f"{copied}.index")
 
 
+def test_a_cut_index_says_so(copied: Path) -> None:
+    index = Path(f"{copied}.index")
+    index.write_bytes(index.read_bytes()[:-10])
+    for path in (index, copied.parent):
+        with pytest.raises(UnreadableArtifact, match=r"ck-1\.index is damaged: it does not end"):
+            open_artifact(str(path))
+
+
+def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path: Path, originals: Originals) -> None:
+    folder = tmp_path / "several"
+    shutil.copytree(originals["several/ckpt-3"].path.parent, folder)
+    (folder / "ckpt-3.index").write_bytes(b"")
+    artifact = open_artifact(str(folder))
+    assert "ckpt-3.index is damaged" in artifact.notes[0]
+    assert "of ckpt-2, the latest that can be read" in artifact.notes[1]
+    assert by_path(artifact)["step/.ATTRIBUTES/VARIABLE_VALUE"].read() == 2
+    assert artifact.root.children()[0].children()[0].kind == "damaged"
+
+
 def test_a_flipped_byte_of_a_value_is_noticed(copied: Path) -> None:
     tensor = next(t for t in open_artifact(f"{copied}.index").tensors() if t.role is Role.WEIGHT)
     assert tensor.location is not None
