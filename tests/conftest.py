@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QApplication
+    from PySide6.QtWidgets import QApplication, QWidget
 
 _TESTS = Path(__file__).resolve().parent
 
@@ -90,10 +90,15 @@ def _no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not leaked, f"windows left behind: {', '.join(map(repr, leaked))}"
 
 
-def _remaining(app: QApplication) -> list[object]:
+def _remaining(app: QApplication) -> list[QWidget]:
+    """All windows but the hidden ones that others own, such as the list of a combo box."""
     from PySide6.QtCore import QCoreApplication, QEvent
 
     gc.collect()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     app.processEvents()
-    return list(app.topLevelWidgets())
+    return [
+        widget
+        for widget in app.topLevelWidgets()
+        if widget.isVisible() or widget.parentWidget() is None
+    ]
