@@ -78,8 +78,10 @@ def _content(path: Path, kind: str) -> tuple[bytes, int]:
     return inner.digest(), length
 
 
-def _size(root: Path) -> int:
-    return sum(member.lstat().st_size for _, member, kind in _members(root) if kind == "file")
+def artifact_size(path: Path) -> int:
+    """Bytes of the file, or of all files in the folder. Raises `OSError`."""
+    members = _members(path.resolve(strict=True))
+    return sum(member.lstat().st_size for _, member, kind in members if kind == "file")
 
 
 class Ledger:
@@ -119,7 +121,9 @@ class Ledger:
         Raises `OSError`.
         """
         notes = self._read()
-        start = f"{_size(path.resolve(strict=True))}-"
+        if not notes:
+            return None
+        start = f"{artifact_size(path)}-"
         if not any(known.startswith(start) for known in notes):
             return None
         return notes.get(digest(path))

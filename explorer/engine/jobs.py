@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from explorer.analysis.origin import artifact_size, digest
 from explorer.engine.messages import (
     Load,
     Loaded,
@@ -98,8 +99,8 @@ class Jobs:
     def _save(self, request: Save) -> Saved:
         target = Path(request.target)
         demo = self._model(request.model)
-        saved = save(demo, request.method, target, replace=request.replace)
-        return Saved(str(target), saved.size, saved.seconds, saved.digest)
+        seconds = save(demo, request.method, target, replace=request.replace)
+        return Saved(str(target), artifact_size(target), seconds, digest(target))
 
     def _model(self, ref: ModelRef) -> DemoModel:
         return self._models.get(ref.model_id, lambda: _restored(ref))

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 
-from explorer.analysis.origin import digest
 from explorer.lab.catalog import Variant
 from explorer.lab.models import DemoModel, input_spec
 from explorer.lab.placing import staged
 
 
-@dataclass(frozen=True)
-class SavedArtifact:
-    """What was saved: ``size`` in bytes, ``seconds`` of the library's call alone."""
-
-    size: int
-    seconds: float
-    digest: str
-
-
-def save(demo: DemoModel, method: str, target: Path, *, replace: bool) -> SavedArtifact:
+def save(demo: DemoModel, method: str, target: Path, *, replace: bool) -> float:
     """Save by a method's key; ``target`` holds a whole new artifact afterwards, or is untouched.
 
-    Raises whatever the library raises, `TargetError` and `OSError`.
+    Returns the seconds of the library's call alone. Raises whatever the library raises,
+    `TargetError` and `OSError`.
     """
     with staged(target, replace=replace) as path:
         start = time.perf_counter()
         _WRITERS[method](demo, str(path))
-        seconds = time.perf_counter() - start
-    found = digest(target)
-    return SavedArtifact(int(found.partition("-")[0]), seconds, found)
+        return time.perf_counter() - start
 
 
 def _save_weights(demo: DemoModel, path: str) -> None:
