@@ -134,28 +134,30 @@ def plain(error: BaseException) -> str:
     return inner.rsplit(")", 1)[0] if bracket and text.startswith(("Unable", "Can't")) else text
 
 
-def attribute_names(obj: Any) -> list[str]:
-    """The names of an object's attributes in HDF5's order."""
-    return list(h5py.AttributeManager(_Owner(obj)))
+def attribute_names(obj: Any) -> list[bytes]:
+    """The names of an object's attributes in HDF5's order, as stored."""
+    names: list[bytes] = []
+    h5a.iterate(obj, names.append)
+    return names
 
 
-def attribute(obj: Any, name: str) -> Any:
+def attribute(obj: Any, name: bytes) -> Any:
     """One attribute's value, or ``None`` where there is none.
 
     Raises one of `HDF5_ERRORS` where it is damaged or of a type that is not read.
     """
-    if not h5a.exists(obj, name.encode("utf-8", "surrogateescape")):
+    if not h5a.exists(obj, name):
         return None
-    refused = not_read(h5a.open(obj, name.encode("utf-8", "surrogateescape")).get_type())
+    refused = not_read(h5a.open(obj, name).get_type())
     if refused:
         raise TypeError(refused)
-    return h5py.AttributeManager(_Owner(obj)).get(name)
+    return h5py.AttributeManager(_Owner(obj))[name]
 
 
 def text_attribute(obj: Any, name: str) -> str:
     """An attribute as text, empty where there is none or it cannot be read."""
     try:
-        value = attribute(obj, name)
+        value = attribute(obj, name.encode())
     except HDF5_ERRORS:
         return ""
     return "" if value is None else value_text(value)
@@ -179,13 +181,12 @@ def names_attribute(obj: Any, name: str) -> list[str]:
 
 def has_names(obj: Any, name: str) -> bool:
     """Whether `names_attribute` has something to read, be it an empty list."""
-    names = set(attribute_names(obj))
-    return name in names or f"{name}0" in names
+    return any(h5a.exists(obj, form.encode()) for form in (name, f"{name}0"))
 
 
 def _names(obj: Any, name: str) -> list[str] | None:
     try:
-        value = attribute(obj, name)
+        value = attribute(obj, name.encode())
     except HDF5_ERRORS:
         return None
     if value is None:
@@ -198,7 +199,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if isinstance(value, np.ndarray):
         return _array_text(value)
     return str(value.item() if isinstance(value, np.generic) else value)

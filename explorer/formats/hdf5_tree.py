@@ -162,7 +162,7 @@ class GroupSource:
         self._view = view
         self._path = path
         self._above = above
-        self._attributes: list[str] = []
+        self._attributes: list[bytes] = []
         self._links: list[bytes] | None = None
 
     def _group(self) -> Any:
@@ -257,17 +257,17 @@ def attributes_of(file: Hdf5File, path: bytes = b"") -> Sequence[tuple[str, str]
     """Name and text of an object's attributes, JSON indented; empty where it is gone."""
     try:
         obj = h5o.open(file.root, path) if path else file.root
-        return [(name, _attribute_text(obj, name)) for name in attribute_names(obj)]
+        return [(_decoded(name), _attribute_text(obj, name)) for name in attribute_names(obj)]
     except HDF5_ERRORS as error:
         return [("damaged", plain(error))]
 
 
-def _attribute_text(obj: Any, name: str) -> str:
+def _attribute_text(obj: Any, name: bytes) -> str:
     text, value = _attribute_value(obj, name)
     return text if value is None else json_text(value)
 
 
-def _attribute_value(obj: Any, name: str) -> tuple[str, Any]:
+def _attribute_value(obj: Any, name: bytes) -> tuple[str, Any]:
     """The text of an attribute and, where that is a JSON object or list, its value."""
     try:
         text = value_text(attribute(obj, name))
@@ -279,13 +279,14 @@ def _attribute_value(obj: Any, name: str) -> tuple[str, Any]:
     return text, value if isinstance(value, dict | list) else None
 
 
-def _attribute_node(obj: Any, name: str) -> Node:
+def _attribute_node(obj: Any, name: bytes) -> Node:
+    label = _decoded(name)
     text, value = _attribute_value(obj, name)
     return Node(
-        name,
+        label,
         NodeType.ATTRIBUTE,
         kind="attribute" if value is None else "JSON attribute",
         summary=short_text(text) if value is None else "",
-        attributes=lambda: [(name, text if value is None else json_text(value))],
+        attributes=lambda: [(label, text if value is None else json_text(value))],
         source=json_children(value),
     )

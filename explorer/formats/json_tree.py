@@ -39,11 +39,16 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
 def json_text(value: Any) -> str:
     """A parsed value as text, objects and lists indented by two."""
     if isinstance(value, str):
-        return value
+        return _printable(value)
     try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
+        return _printable(json.dumps(value, indent=2, ensure_ascii=False))
     except RecursionError:
         return "nested too deep to be written out"
+
+
+def _printable(text: str) -> str:
+    r"""Without the halves of characters that ``\ud800`` and the like stand for."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def short_text(text: str) -> str:
@@ -65,7 +70,7 @@ def json_children(value: Any) -> NodeList | None:
 def json_node(name: str, value: Any) -> Node:
     """One member: its value in the summary column, the whole of it in the attributes."""
     return Node(
-        name,
+        _printable(name),
         NodeType.ATTRIBUTE,
         kind=_kind(value),
         summary=_summary(value),
@@ -77,7 +82,7 @@ def json_node(name: str, value: Any) -> Node:
 def _kind(value: Any) -> str:
     if isinstance(value, dict):
         class_name = value.get("class_name")
-        return class_name if isinstance(class_name, str) else "object"
+        return _printable(class_name) if isinstance(class_name, str) else "object"
     return "list" if isinstance(value, list) else "value"
 
 

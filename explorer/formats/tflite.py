@@ -177,6 +177,8 @@ class _Reading:
         self._root_table = FlatBuffer(pages).root()
         self.buffers = Buffers(pages, self._root_table)
         self.buffers.check()
+        kinds = self._root_table.items(Model.OPERATOR_CODES)
+        self._operator_kinds = [_operator_kind(table) for table in kinds]
         self.graph_count = self._root_table.count(Model.SUBGRAPHS)
         self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._stored)
 
@@ -193,20 +195,9 @@ class _Reading:
         return graphs
 
     def operator_kind(self, index: int) -> tuple[str, int]:
-        """An operator's name and version. The newer code field counts where it is larger."""
-        try:
-            code = self._root_table.item(Model.OPERATOR_CODES, index)
-        except IndexError:
-            return f"unknown operator {index}", 0
-        builtin = max(
-            code.number(OperatorCode.BUILTIN_CODE, INT32),
-            code.number(OperatorCode.DEPRECATED_BUILTIN_CODE, INT8),
-        )
-        version = code.number(OperatorCode.VERSION, INT32, 1)
-        if builtin == CUSTOM_OPERATOR:
-            return code.text(OperatorCode.CUSTOM_CODE) or "CUSTOM", version
-        known = 0 <= builtin < len(OPERATORS)
-        return OPERATORS[builtin] if known else f"operator {builtin}", version
+        """An operator's name and version, by its place in the list of kinds."""
+        kinds = self._operator_kinds
+        return kinds[index] if index < len(kinds) else (f"unknown operator {index}", 0)
 
     def _stored(self) -> tuple[Tensor, ...]:
         """Every tensor with values, once per buffer: graphs may share them."""
@@ -324,6 +315,19 @@ class _Reading:
             size=span.count,
             attributes=lambda: [("offset", f"{span.start:,}"), ("bytes", f"{span.count:,}")],
         )
+
+
+def _operator_kind(code: Table) -> tuple[str, int]:
+    """An operator's name and version. The newer code field counts where it is larger."""
+    builtin = max(
+        code.number(OperatorCode.BUILTIN_CODE, INT32),
+        code.number(OperatorCode.DEPRECATED_BUILTIN_CODE, INT8),
+    )
+    version = code.number(OperatorCode.VERSION, INT32, 1)
+    if builtin == CUSTOM_OPERATOR:
+        return code.text(OperatorCode.CUSTOM_CODE) or "CUSTOM", version
+    known = 0 <= builtin < len(OPERATORS)
+    return OPERATORS[builtin] if known else f"operator {builtin}", version
 
 
 def _signature_node(signature: Signature) -> Node:

@@ -223,6 +223,17 @@ def test_models_inside_models_without_end_stop(corpus: Path, tmp_path: Path, ope
     assert 20 < len(list(flat(tuple(artifact.layers())))) < 40
 
 
+def test_half_a_character_in_a_config_can_still_be_written_out(
+    corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    half = {"config_json": b'{"class_name": "M\\ud800", "config": {"\\ud800": "a\\udfff"}}'}
+    artifact = opened(repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **half))
+    config = artifact.root.children()[0]
+    (inner,) = config.children()[1].children()
+    assert (inner.name, inner.summary) == ("?", "a?")
+    dict(config.attributes())["config.json"].encode()
+
+
 def test_another_zip_says_what_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:

@@ -467,6 +467,18 @@ def test_one_damaged_object_leaves_the_others_readable(tmp_path: Path, opened: A
     assert [t.path for t in artifact.tensors()] == ["good"]
 
 
+def test_names_that_are_not_text_are_shown(tmp_path: Path, opened: Any) -> None:
+    with h5py.File(tmp_path / "odd.h5", "w") as file:
+        file[b"caf\xe9"] = np.arange(3.0)
+        file.attrs[b"na\xefve"] = 1
+        file[b"caf\xe9"].attrs["text"] = b"\xff\xfe"
+    artifact = opened(tmp_path / "odd.h5")
+    attribute, node = artifact.root.children()
+    assert (attribute.name, node.name) == ("na\ufffdve", "caf\ufffd")
+    assert node.attributes() == [("text", "\ufffd\ufffd")]
+    assert artifact.tensors()[0].read().tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("keep", [40, 2000, 44_000])
 def test_a_file_cut_short(corpus: Path, tmp_path: Path, keep: int) -> None:
     path = tmp_path / "model.h5"
