@@ -102,11 +102,14 @@ def test_a_selection_of_strings_is_numpys(originals: Originals) -> None:
     assert tensor.read((slice(None), 1)).tolist() == [b"", b"\0\xff"]
 
 
-def test_an_index_outside_is_an_index_error(originals: Originals) -> None:
-    tensor = by_path(opened(originals["split/whole"]))["alone"]
-    for selection in [(5,), (0, 12), (-6,), (0, 0, 0)]:
-        with pytest.raises(IndexError):
+@pytest.mark.parametrize("name", ["alone", "tall"])
+def test_a_selection_outside_says_so(name: str, originals: Originals) -> None:
+    tensor = by_path(opened(originals["split/whole"]))[name]
+    for selection in [(1200,), (0, 12), (-1201,)]:
+        with pytest.raises(TensorUnreadable, match="outside a dimension of"):
             tensor.read(selection)
+    with pytest.raises(TensorUnreadable, match="names 3 dimensions, but there are 2"):
+        tensor.read((0, 0, 0))
 
 
 class Watched(LocalStorage):
