@@ -93,16 +93,29 @@ def link_names(group: Any) -> list[bytes]:
     return names
 
 
-def walk(view: Hdf5View, start: bytes = b"") -> Iterator[Tensor]:
-    """Every dataset below ``start`` once, depth first, by the first name that leads to it.
+def open_group(group: Any, path: str | bytes) -> Any:
+    """The group at a path below ``group``; ``group`` itself where that is empty.
+
+    Raises ``KeyError`` where a step is not a hard link to a group: the library would follow soft
+    and external links, into other files too.
+    """
+    steps = path.encode() if isinstance(path, str) else path
+    for name in filter(None, steps.split(b"/")):
+        if not group.links.exists(name) or _child(group, name, b"").type != h5o.TYPE_GROUP:
+            raise KeyError(f"{_decoded(name)} is not a group of this file")
+        group = h5g.open(group, name)
+    return group
+
+
+def walk(view: Hdf5View) -> Iterator[Tensor]:
+    """Every dataset of the file once, depth first, by the first name that leads to it.
 
     A dataset whose header is damaged is left out. Raises `UnreadableArtifact` where the file
     was closed or changed meanwhile.
     """
     try:
-        root = view.file.root
-        top = h5g.open(root, start) if start else root
-        pending = [(top, start, iter(link_names(top)))]
+        top = view.file.root
+        pending = [(top, b"", iter(link_names(top)))]
         visited = {h5o.get_info(top).addr}
     except HDF5_ERRORS as error:
         raise _lost(view, error) from error
@@ -166,8 +179,7 @@ class GroupSource:
         self._links: list[bytes] | None = None
 
     def _group(self) -> Any:
-        root = self._view.file.root
-        return h5g.open(root, self._path) if self._path else root
+        return open_group(self._view.file.root, self._path)
 
     def _names(self) -> list[bytes]:
         if self._links is None:

@@ -7,11 +7,10 @@ How Keras lays them out: ``keras/src/legacy/saving/legacy_h5_format.py`` (a grou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-
-from h5py import h5g
 
 from explorer.formats.artifact import (
     Artifact,
@@ -34,13 +33,21 @@ from explorer.formats.hdf5_file import (
     superblock_offset,
     text_attribute,
 )
-from explorer.formats.hdf5_tree import Hdf5View, attributes_of, link_names, root_source, walk
+from explorer.formats.hdf5_tree import (
+    Hdf5View,
+    attributes_of,
+    link_names,
+    open_group,
+    root_source,
+    walk,
+)
 from explorer.formats.json_tree import parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_store import store_layers, store_role
 from explorer.formats.keras_weights import (
     contents_of,
     group_layers,
+    layer_of,
 )
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
@@ -94,19 +101,20 @@ class _Layout:
             return Role.OTHER
         if not self.names:
             return store_role(path)
-        in_layer = path.partition("/")[0] in (*self.names, "top_level_model_weights")
+        in_layer = layer_of(path, {*self.names, "top_level_model_weights"})
         return Role.WEIGHT if in_layer else Role.OTHER
 
 
-_WHOLE_ROLES = {"model_weights": Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
+_WEIGHTS = "model_weights"
+_WHOLE_ROLES = {_WEIGHTS: Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
 
 
 def _layout_of(file: Hdf5File) -> _Layout:
     root = file.root
     groups = set(link_names(root))
     config = text_attribute(root, "model_config")
-    if config or b"model_weights" in groups:
-        return _whole_model(file, config, groups)
+    if config or _WEIGHTS.encode() in groups:
+        return _whole_model(file, config)
     if has_names(root, "layer_names"):
         names = tuple(names_attribute(root, "layer_names"))
         return _Layout(
@@ -117,15 +125,15 @@ def _layout_of(file: Hdf5File) -> _Layout:
     return _Layout("hdf5", "HDF5")
 
 
-def _whole_model(file: Hdf5File, config: str, groups: set[bytes]) -> _Layout:
+def _whole_model(file: Hdf5File, config: str) -> _Layout:
     root = file.root
     holders = [root]
-    if b"model_weights" in groups:
-        holders.append(h5g.open(root, b"model_weights"))
+    with suppress(KeyError):
+        holders.append(open_group(root, _WEIGHTS))
     return _Layout(
         "keras_hdf5",
         "Keras HDF5",
-        root="model_weights",
+        root=_WEIGHTS,
         names=tuple(names_attribute(holders[-1], "layer_names")),
         model=read_config(parse_object(config)),
         compiled=bool(text_attribute(root, "training_config")),
@@ -192,28 +200,21 @@ class _Reading:
         layout = self._layout
         if layout.names or layout.model:
             return group_layers(layout.model, layout.names, self.tensors(), layout.root)
-        return (
-            store_layers(None, self._file, self.tensors())
-            if layout.format == "keras_weights_hdf5"
-            else ()
-        )
+        if layout.format == "hdf5":
+            return ()
+        return store_layers(None, self._file, self.tensors())
 
     def _missing(self) -> list[str]:
         """Weights that the attributes list, but the file does not hold."""
-        if not self._layout.names:
-            return []
         stored = {tensor.path for tensor in self.tensors()}
-        root = self._file.root
-        if self._layout.root:
-            root = h5g.open(root, self._layout.root.encode())
-        groups = set(link_names(root))
         missing: list[str] = []
         for layer in self._layout.names:
-            if layer.encode() not in groups:
+            above = f"{self._layout.root}/{layer}" if self._layout.root else layer
+            try:
+                names = names_attribute(open_group(self._file.root, above), "weight_names")
+            except KeyError:
                 missing.append(layer)
                 continue
-            above = f"{self._layout.root}/{layer}" if self._layout.root else layer
-            names = names_attribute(h5g.open(root, layer.encode()), "weight_names")
             missing += [name for name in names if f"{above}/{name}" not in stored]
         return missing
 

@@ -7,14 +7,13 @@ Each object is a group, its variables are numbered in its group ``vars``
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
-
-from h5py import h5g
 
 from explorer.formats.artifact import Layer, Role, Tensor
 from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, text_attribute
-from explorer.formats.hdf5_tree import link_names
+from explorer.formats.hdf5_tree import link_names, open_group
 from explorer.formats.keras_config import LayerConfig, Place, make_layers, places
 from explorer.formats.keras_weights import parts_of
 
@@ -70,36 +69,37 @@ def _found_layers(file: Hdf5File, totals: Counter[str]) -> tuple[Layer, ...]:
     """Weights alone name no classes; newer Keras keeps each layer's name beside them."""
     try:
         return tuple(
-            Layer(_stored_name(group, name), "", parameters=totals[path])
-            for group, name, path in _layer_groups(file.root)
+            Layer(_stored_name(group, path), "", parameters=totals[path])
+            for group, path in _layer_groups(file.root)
         )
     except HDF5_ERRORS:
         return ()
 
 
-def _layer_groups(root: Any) -> list[tuple[Any, bytes, str]]:
+def _layer_groups(root: Any) -> list[tuple[Any, str]]:
     """The groups that are layers, at the top or in a list such as ``layers``, with their paths."""
-    found: list[tuple[Any, bytes, str]] = []
-    for name, label in _labelled(root):
+    found: list[tuple[Any, str]] = []
+    for label, group in _groups(root):
         if label == "vars" or store_role(f"{label}/vars/0") is not Role.WEIGHT:
             continue
-        group = h5g.open(root, name)
         if b"vars" in link_names(group):
-            found.append((root, name, label))
+            found.append((group, label))
         else:
             above = "layers" if label in _CONTAINERS else label
-            found += [(group, inner, f"{above}/{text}") for inner, text in _labelled(group)]
+            found += [(inner, f"{above}/{name}") for name, inner in _groups(group)]
     return found
 
 
-def _labelled(group: Any) -> list[tuple[bytes, str]]:
-    return [(name, name.decode("utf-8", "replace")) for name in link_names(group)]
+def _groups(parent: Any) -> Iterator[tuple[str, Any]]:
+    """The groups right below one, by name; links are left out."""
+    for name in link_names(parent):
+        with suppress(KeyError):
+            yield name.decode("utf-8", "replace"), open_group(parent, name)
 
 
-def _stored_name(group: Any, name: bytes) -> str:
+def _stored_name(group: Any, path: str) -> str:
     """The layer's own name, which Keras 3.6 and newer write to its ``vars``."""
-    below = h5g.open(group, name)
     own = ""
-    if b"vars" in link_names(below):
-        own = text_attribute(h5g.open(below, b"vars"), "name")
-    return own or name.decode("utf-8", "replace")
+    with suppress(KeyError):
+        own = text_attribute(open_group(group, "vars"), "name")
+    return own or path.rpartition("/")[2]

@@ -6,7 +6,7 @@ need to turn tensors into layers and contents is here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from explorer.formats.artifact import Contents, Layer, Role, Tensor, Tri
 from explorer.formats.contents import has_role, yes_if
@@ -18,6 +18,13 @@ def parts_of(path: str) -> list[str]:
     return path.replace("\\", "/").split("/")
 
 
+def layer_of(path: str, names: Container[str]) -> str:
+    """Which of the layers named a path belongs to; a name may itself hold slashes."""
+    parts = path.split("/")
+    starts = ("/".join(parts[:end]) for end in range(1, len(parts)))
+    return next((start for start in starts if start in names), "")
+
+
 def group_layers(
     model: LayerConfig | None, names: Sequence[str], tensors: Sequence[Tensor], root: str
 ) -> tuple[Layer, ...]:
@@ -25,7 +32,7 @@ def group_layers(
 
     ``root`` is the path of the group that holds one group per layer, empty for the file itself.
     """
-    by_layer = _by_layer(tensors, root)
+    by_layer = _by_layer(tensors, root, set(names))
     totals = {name: sum(t.element_count for t in found) for name, found in by_layer.items()}
     if model is None or not model.layers:
         return tuple(Layer(name, "", parameters=totals.get(name, 0)) for name in names)
@@ -44,12 +51,14 @@ def _group_count_at(by_layer: Mapping[str, list[Tensor]]) -> CountAt:
     return count_at
 
 
-def _by_layer(tensors: Sequence[Tensor], root: str) -> dict[str, list[Tensor]]:
+def _by_layer(
+    tensors: Sequence[Tensor], root: str, names: Container[str]
+) -> dict[str, list[Tensor]]:
     skipped = len(root) + 1 if root else 0
     found: dict[str, list[Tensor]] = {}
     for tensor in tensors:
         if tensor.role is Role.WEIGHT:
-            found.setdefault(tensor.path[skipped:].partition("/")[0], []).append(tensor)
+            found.setdefault(layer_of(tensor.path[skipped:], names), []).append(tensor)
     return found
 
 

@@ -307,6 +307,42 @@ def test_links_are_shown_and_never_followed(odd: Path, opened: Any) -> None:
     assert not [p for p in paths if "loop" in p or p in ("soft", "elsewhere")]
 
 
+@pytest.mark.parametrize("name", ["model_weights", "dense_1", "layers", "dense"])
+def test_what_keras_looks_for_is_not_followed_elsewhere_either(
+    tmp_path: Path, opened: Any, name: str
+) -> None:
+    """The groups that Keras's layouts name, as links into a file that has them all."""
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other.attrs["keras_version"] = other.create_group("vars").attrs["name"] = "elsewhere"
+        other.attrs["weight_names"] = other.attrs["layer_names"] = ["secret"]
+        other["secret/vars/0"] = np.arange(3.0)
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file[name] = h5py.ExternalLink("other.h5", "/")
+        file.create_group("vars")
+        if name == "dense_1":
+            file.attrs["layer_names"] = ["dense_1"]
+    artifact = opened(tmp_path / "model.h5")
+    assert artifact.format.startswith("keras")
+    assert artifact.tensors() == ()
+    assert "secret" not in str(artifact.layers())
+    assert "elsewhere" not in str((artifact.producer, artifact.layers(), artifact.notes))
+    assert below(artifact.root, name).kind == "link, not followed"
+
+
+def test_layer_names_with_slashes(tmp_path: Path, opened: Any) -> None:
+    tf_keras = originals.line("tf_keras")
+    layers = [tf_keras.layers.Dense(i, name=f"block/part{i}") for i in (2, 3)]
+    model = tf_keras.Sequential([tf_keras.Input((4,)), *layers])
+    model.save(tmp_path / "model.h5")
+    model.save_weights(tmp_path / "weights.h5")
+    for name in ("model.h5", "weights.h5"):
+        artifact = opened(tmp_path / name)
+        assert artifact.notes == ()
+        assert artifact.parameters() == model.count_params()
+        counted = [(layer.name, layer.parameters) for layer in artifact.layers()]
+        assert counted[-2:] == [(layer.name, layer.count_params()) for layer in layers]
+
+
 def test_a_virtual_dataset_opens_no_other_file(odd: Path, opened: Any) -> None:
     artifact = opened(odd)
     with h5py.File(odd, "r", locking=False) as file:
