@@ -27,7 +27,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.schema import checkpoint_pb2, tensor_pb2
-from explorer.formats.selection import chosen, leading_run, selected_shape
+from explorer.formats.selection import chosen, leading_run
 from explorer.formats.slice_keys import slice_key
 from explorer.formats.sstable import MAGIC, mask, table_entries
 from explorer.formats.storage import Storage
@@ -126,7 +126,6 @@ class Bundle:
 
     def _read(self, key: str, selection: Selection) -> np.ndarray:
         entry = self.entries[key]
-        selected_shape(_known(key, shape_of(entry.shape)), selection)
         if entry.slices:
             return chosen(self._assembled(key, entry), selection)
         if entry.dtype == tensor_pb2.DT_STRING:
