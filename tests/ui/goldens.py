@@ -1,5 +1,10 @@
 """Screenshots compared with stored ones, pixel by pixel.
 
+Qt takes FreeType from the system, and its versions round the edges of some letters differently.
+With `fonts.conf`, pages drawn with 2.12.1, 2.13.2 and 2.14.3 differ in up to 332 of 1,296,000
+pixels by up to 5 of 255 steps, and nowhere else. That much is let pass, with a little room: it is
+less than one letter in another place, and less than any area in another colour.
+
 New pictures are written by ``pytest --update-goldens`` alone; look at them before committing them.
 """
 
@@ -14,13 +19,15 @@ from PySide6.QtWidgets import QWidget
 _FOLDER = Path(__file__).resolve().parent / "goldens"
 _OUT = _FOLDER.parent.parent.parent / ".out"
 _GAP = 8
+_LETTER_STEPS = 8
+_LETTER_PIXELS_PER_THOUSAND = 1
 
 updating = False
 """Whether pictures are written instead of compared; set by ``--update-goldens``."""
 
 
 def assert_matches_golden(picture: QWidget | QImage, name: str) -> None:
-    """Fail unless ``picture`` is ``goldens/<name>.png``, every channel of every pixel.
+    """Fail unless ``picture`` is ``goldens/<name>.png``, but for the rounding of letters.
 
     On failure ``.out/<name>.png`` shows expected, actual and difference side by side.
     """
@@ -55,9 +62,10 @@ def _difference(expected: QImage, actual: QImage) -> str:
         wanted, got = expected.size().toTuple(), actual.size().toTuple()
         return f"expected {wanted[0]} × {wanted[1]} pixels, got {got[0]} × {got[1]}"
     worst = np.abs(_pixels(expected) - _pixels(actual)).max(axis=2)
-    if not worst.any():
-        return ""
     rows, columns = np.nonzero(worst)
+    few = rows.size * 1000 <= worst.size * _LETTER_PIXELS_PER_THOUSAND
+    if few and worst.max() <= _LETTER_STEPS:
+        return ""
     return (
         f"{rows.size} pixels differ by up to {worst.max()} of 255, between "
         f"x {columns.min()}–{columns.max()} and y {rows.min()}–{rows.max()}"

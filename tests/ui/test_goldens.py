@@ -49,6 +49,26 @@ def test_one_channel_of_one_pixel_by_one_step_fails(tmp_path: Path) -> None:
     assert sheet.pixelColor(sheet.width() - 1, 19) == QColor("white")
 
 
+def dotted(count: int, color: str) -> QImage:
+    """A page on which the edges of letters are a little different."""
+    image = picture(1440, 900)
+    for number in range(count):
+        image.setPixelColor(number % 1440, 7 + number // 1440, QColor(color))
+    return image
+
+
+def test_letters_that_another_freetype_rounds_differently_pass() -> None:
+    store(picture(1440, 900), "page")
+    assert_matches_golden(dotted(332, "#4256d5"), "page")
+
+
+@pytest.mark.parametrize(("count", "color"), [(1, "#4256da"), (1297, "#4256d1")])
+def test_one_stronger_pixel_or_a_faint_area_fails(count: int, color: str) -> None:
+    store(picture(1440, 900), "page")
+    with pytest.raises(AssertionError, match="differ by up to"):
+        assert_matches_golden(dotted(count, color), "page")
+
+
 def test_another_size_fails() -> None:
     store(picture(), "page")
     with pytest.raises(AssertionError, match="expected 31 × 20 pixels, got 32 × 20"):
