@@ -35,6 +35,7 @@ from explorer.engine.transport import named_headers
 from explorer.lab.catalog import DEMOS, DemoSettings, LayerSpec, Line
 from tests.engine.bench import PATIENCE, Bench, working
 
+PROC = Path("/proc")
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
 
 SHORT = DEMOS["functional"].settings(Line.KERAS3)
@@ -274,16 +275,33 @@ def test_a_standby_takes_over(tmp_path: Path) -> None:
 
 
 def worker_pids() -> set[int]:
-    """The workers that this process has started."""
-    table = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-    )
-    rows = [row.split(maxsplit=2) for row in table.stdout.splitlines()]
-    return {
-        int(pid)
-        for pid, parent, command in rows
-        if int(parent) == os.getpid() and "--worker" in command
-    }
+    """The processes that this one has started and that run."""
+    if PROC.exists():
+        states = {int(path.name): process_state(int(path.name)) for path in PROC.glob("[0-9]*")}
+        return {
+            p for p, (state, parent) in states.items() if parent == os.getpid() and state != "Z"
+        }
+    found = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True)
+    return set(map(int, found.stdout.split()))
+
+
+def process_state(pid: int) -> tuple[str, int]:
+    """The letter of a process's state and its parent, as Linux tells them."""
+    try:
+        state, parent = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return "", 0
+    return state, int(parent)
+
+
+def is_running(pid: int) -> bool:
+    if PROC.exists():
+        return process_state(pid)[0] not in ("", "Z")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 BROKEN = "raise ImportError('libtensorflow_cc.so.2: cannot open shared object file')"
@@ -367,11 +385,6 @@ def test_a_worker_does_not_outlive_its_client(tmp_path: Path) -> None:
     while is_running(pid):
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def is_running(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return state.stdout.strip() not in ("", "Z", "Zs")
 
 
 def test_the_client_imports_neither_tensorflow_nor_qt() -> None:
