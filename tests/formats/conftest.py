@@ -1,11 +1,14 @@
-"""What TensorFlow itself makes and says, once for all tests of formats."""
+"""What TensorFlow itself makes and says, once for all tests of formats; artifacts that close."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from explorer.formats.artifact import Artifact
+from explorer.formats.registry import open_artifact
 from tests.formats.originals import Originals, make_originals
 
 _CORPUS = (
@@ -30,3 +33,17 @@ def corpus_originals(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """What TensorFlow says of the real artifacts."""
     out = tmp_path_factory.mktemp("corpus_originals")
     return make_originals(out, {name: corpus / name for name in _CORPUS})
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[Path], Artifact]]:
+    """Opens artifacts and closes them after the test."""
+    artifacts: list[Artifact] = []
+
+    def open_it(path: Path) -> Artifact:
+        artifacts.append(open_artifact(str(path)))
+        return artifacts[-1]
+
+    yield open_it
+    for artifact in artifacts:
+        artifact.close()

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,8 +16,6 @@ import pytest
 
 from explorer.formats import zip_storage
 from explorer.formats.artifact import (
-    Artifact,
-    Layer,
     Node,
     NodeType,
     Role,
@@ -26,35 +24,13 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.registry import open_artifact
-from tests.formats import keras_originals as originals
+from tests.formats import keras_originals
+from tests.formats.walking import flat, values
 
 
-@pytest.fixture(params=originals.LINES)
+@pytest.fixture(params=keras_originals.LINES)
 def k(request: pytest.FixtureRequest) -> ModuleType:
-    return originals.line(request.param)
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[[Path], Artifact]]:
-    artifacts: list[Artifact] = []
-
-    def open_it(path: Path) -> Artifact:
-        artifacts.append(open_artifact(str(path)))
-        return artifacts[-1]
-
-    yield open_it
-    for artifact in artifacts:
-        artifact.close()
-
-
-def flat(layers: tuple[Layer, ...]) -> Iterator[Layer]:
-    for layer in layers:
-        yield layer
-        yield from flat(layer.children)
-
-
-def weights(artifact: Artifact) -> list[np.ndarray]:
-    return [t.read() for t in artifact.tensors() if t.role is Role.WEIGHT]
+    return keras_originals.line(request.param)
 
 
 def repack(source: Path, target: Path, compression: int, **changes: bytes | None) -> Path:
@@ -68,7 +44,7 @@ def repack(source: Path, target: Path, compression: int, **changes: bytes | None
     return target
 
 
-@pytest.mark.parametrize("make", originals.LAYERED)
+@pytest.mark.parametrize("make", keras_originals.LAYERED)
 def test_an_archive_has_kerass_own_weights_layers_and_shapes(
     k: ModuleType, make: Callable[[ModuleType], Any], tmp_path: Path, opened: Any
 ) -> None:
@@ -77,34 +53,34 @@ def test_an_archive_has_kerass_own_weights_layers_and_shapes(
     artifact = opened(tmp_path / "model.keras")
     assert artifact.format == "keras_archive"
     assert artifact.producer.keras == k.__version__
-    assert originals.bag(weights(artifact)) == originals.bag(model.get_weights())
+    assert keras_originals.bag(values(artifact)) == keras_originals.bag(model.get_weights())
     assert artifact.parameters() == model.count_params()
-    read = {layer.name: layer for layer in flat(tuple(artifact.layers()))}
-    for name, class_name, shape, parameters in originals.layer_facts(model):
+    read = {layer.name: layer for layer in flat(artifact.layers())}
+    for name, class_name, shape, parameters in keras_originals.layer_facts(model):
         assert (read[name].class_name, read[name].output_shape) == (class_name, shape)
         assert read[name].parameters == parameters, name
     assert artifact.contents.weights is artifact.contents.architecture is Tri.YES
 
 
 def test_a_trained_model_holds_its_optimizer(k: ModuleType, tmp_path: Path, opened: Any) -> None:
-    model = originals.functional(k)
+    model = keras_originals.functional(k)
     model.save(tmp_path / "model.keras")
     artifact = opened(tmp_path / "model.keras")
     variables = model.optimizer.variables
     expected = [np.asarray(v) for v in (variables() if callable(variables) else variables)]
     stored = [t.read() for t in artifact.tensors() if t.role is Role.OPTIMIZER]
     # Keras 2 keeps the learning rate in the config, not among the stored variables.
-    assert originals.bag(stored) <= originals.bag(expected)
+    assert keras_originals.bag(stored) <= keras_originals.bag(expected)
     assert len(stored) >= 7
     assert artifact.contents.optimizer is artifact.contents.compile is Tri.YES
 
 
 def test_a_subclass_needs_its_code(k: ModuleType, tmp_path: Path, opened: Any) -> None:
-    model = originals.subclass(k)
+    model = keras_originals.subclass(k)
     model.save(tmp_path / "model.keras")
     artifact = opened(tmp_path / "model.keras")
     assert artifact.contents.architecture is Tri.PARTLY
-    assert originals.bag(weights(artifact)) == originals.bag(model.get_weights())
+    assert keras_originals.bag(values(artifact)) == keras_originals.bag(model.get_weights())
     assert sorted(layer.parameters or 0 for layer in artifact.layers()) == [16, 33, 330, 1056]
 
 
@@ -113,10 +89,10 @@ def test_the_real_archive(corpus: Path, opened: Any) -> None:
     artifact = opened(path)
     assert (artifact.parameters(), artifact.producer.keras) == (7_380, "3.3.3")
     assert artifact.size == path.stat().st_size
-    model = originals.line("keras").models.load_model(path)
-    assert originals.bag(weights(artifact)) == originals.bag(model.get_weights())
+    model = keras_originals.line("keras").models.load_model(path)
+    assert keras_originals.bag(values(artifact)) == keras_originals.bag(model.get_weights())
     read = {layer.name: layer for layer in artifact.layers()}
-    for name, class_name, shape, parameters in originals.layer_facts(model):
+    for name, class_name, shape, parameters in keras_originals.layer_facts(model):
         assert read[name].class_name == class_name
         assert (read[name].output_shape, read[name].parameters) == (shape, parameters)
 
@@ -158,7 +134,7 @@ def test_a_compressed_archive_reads_the_same(corpus: Path, tmp_path: Path, opene
     plain = corpus / "sleep_stages.keras"
     packed = repack(plain, tmp_path / "packed.keras", zipfile.ZIP_DEFLATED)
     assert packed.stat().st_size < plain.stat().st_size
-    assert originals.bag(weights(opened(packed))) == originals.bag(weights(opened(plain)))
+    assert keras_originals.bag(values(opened(packed))) == keras_originals.bag(values(opened(plain)))
 
 
 def test_assets_are_shown(corpus: Path, tmp_path: Path, opened: Any) -> None:
@@ -220,7 +196,7 @@ def test_models_inside_models_without_end_stop(corpus: Path, tmp_path: Path, ope
         inner = {"class_name": "Sequential", "config": {"name": f"m{i}", "layers": [inner]}}
     deep = {"config_json": json.dumps(inner).encode()}
     artifact = opened(repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **deep))
-    assert 20 < len(list(flat(tuple(artifact.layers())))) < 40
+    assert 20 < len(list(flat(artifact.layers()))) < 40
 
 
 def test_half_a_character_in_a_config_can_still_be_written_out(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -30,29 +29,17 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.registry import open_artifact
-from tests.formats import keras_originals as originals
+from tests.formats import keras_originals
+from tests.formats.walking import below
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[[Path], Artifact]]:
-    artifacts: list[Artifact] = []
-
-    def open_it(path: Path) -> Artifact:
-        artifacts.append(open_artifact(str(path)))
-        return artifacts[-1]
-
-    yield open_it
-    for artifact in artifacts:
-        artifact.close()
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The notes' model as the converter writes it, and with weights quantized to 8 bits."""
     folder = tmp_path_factory.mktemp("tflite")
-    model = originals.functional(originals.line("keras"))
+    model = keras_originals.functional(keras_originals.line("keras"))
     for name, optimizations in (("plain", []), ("quantized", [tf.lite.Optimize.DEFAULT])):
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         converter.optimizations = optimizations
@@ -68,12 +55,6 @@ def path(request: pytest.FixtureRequest) -> Path:
         return corpus / "face_detection_short_range.tflite"
     folder: Path = request.getfixturevalue("converted")
     return folder / f"{request.param}.tflite"
-
-
-def below(node: Node, *names: str) -> Node:
-    for name in names:
-        node = next(child for child in node.children() if child.name == name)
-    return node
 
 
 def graph_of(artifact: Artifact) -> Node:
