@@ -38,7 +38,7 @@ def tuple_text(shape: Shape) -> str:
 
 
 def count_text(count: int, singular: str, plural: str = "") -> str:
-    """``(1, "signature")`` becomes ``1 signature``, ``(12345, "variable")`` ``12,345 variables``."""
+    """``(1, "signature")`` becomes ``1 signature``, ``(1234, "row")`` ``1,234 rows``."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
