@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 import tempfile
@@ -48,6 +49,16 @@ def settings_of(where: Places) -> QSettings:
     return QSettings(str(where.data / "settings.ini"), QSettings.Format.IniFormat)
 
 
+def spare_the_collector() -> None:
+    """Keep garbage collections short: what is there now stays, so no collection looks at it.
+
+    Listing a large artifact in the background makes many objects at once; with Python's usual
+    threshold each such burst would hold the window up for full collections.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 def run(
     paths: Sequence[str],
     workspace: Path | None = None,
@@ -71,6 +82,7 @@ def run(
         window.show()
         if on_window is not None:
             on_window(window)
+        spare_the_collector()
         status = app.exec()
         window.shut_down()
         return status

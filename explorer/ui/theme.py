@@ -9,9 +9,9 @@ from pathlib import Path
 
 import fontpkg_inter
 import fontpkg_jetbrains_mono
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from explorer.resources import resource_path
 
@@ -130,10 +130,37 @@ def system_theme(app: QApplication) -> Theme:
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
     """Show ``theme`` everywhere; widgets that paint themselves get a palette change event."""
-    global _current
-    _current = theme
+    _set_base(app)
+    _take_off(app)
+    _put_on(app, theme)
+
+
+def change_theme(app: QApplication, theme: Theme, window: QWidget) -> None:
+    """Change the theme while ``window`` is shown, in two turns of the event loop, both short."""
+    window.setUpdatesEnabled(False)
+    _take_off(app)
+
+    def put_on() -> None:
+        _put_on(app, theme)
+        window.setUpdatesEnabled(True)
+
+    QTimer.singleShot(0, window, put_on)
+
+
+@lru_cache(maxsize=1)
+def _set_base(app: QApplication) -> None:
     _load_fonts()
     app.setStyle("Fusion")
     app.setFont(ui_font())
+
+
+def _take_off(app: QApplication) -> None:
+    """Qt needs three times as long to put one style sheet in place of another."""
+    app.setStyleSheet("")
+
+
+def _put_on(app: QApplication, theme: Theme) -> None:
+    global _current
+    _current = theme
     app.setPalette(_palette())
     app.setStyleSheet(_style_sheet())

@@ -44,9 +44,11 @@ def run(folder: Path, on_window: Callable[[Window], None] | None = None) -> int:
         window.show()
         if on_window is not None:
             on_window(window)
+        app.spare_the_collector()
         tour = _Tour(window, folder)
         tour.take()
         window.close()
+        window.shut_down()
         print(f"{tour.steps} steps, {tour.failures} failed. Pictures: {folder}", flush=True)
         return 1 if tour.failures else 0
     except OSError as error:

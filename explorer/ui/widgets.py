@@ -10,11 +10,12 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QRect,
     QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
@@ -23,7 +24,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLayout,
-    QLayoutItem,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -36,7 +36,8 @@ from PySide6.QtWidgets import (
 
 from explorer.ui.theme import ROW_HEIGHT, color, mono_font, ui_font
 
-_CELL_PADDING = 10  # the style sheet's, which the size hint leaves out
+_CELL_PADDING = 18
+_ROWS_MEASURED = 50
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -228,72 +229,56 @@ class Segmented(QFrame):
             self.choose(next(k for k, b in self._buttons.items() if not b.isHidden()))
 
 
-class FlowLayout(QLayout):
-    """Widgets in a row that wraps, for chips."""
+class ChipRow(QWidget):
+    """Chips that wrap, painted by one widget: a page has dozens of them."""
 
-    def __init__(self, spacing: int = 4) -> None:
+    _HEIGHT, _GAP, _PADDING = 17, 4, 8
+
+    def __init__(self, name: str = "") -> None:
         super().__init__()
-        self._items: list[QLayoutItem] = []
-        self.setSpacing(spacing)
-        self.setContentsMargins(0, 0, 0, 0)
+        self.setObjectName(name)
+        self._texts: list[str] = []
+        self._tone = "neutral"
+        self.setFont(ui_font(11, 500))
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
 
-    def addItem(self, item: QLayoutItem) -> None:
-        self._items.append(item)
+    def show_texts(self, texts: Iterable[str], tone: str) -> None:
+        """Replace the chips; ``tone`` as of `chip`."""
+        self._texts, self._tone = list(texts), tone
+        self.setAccessibleName(", ".join(self._texts))
+        self.updateGeometry()
+        self.update()
 
-    def count(self) -> int:
-        return len(self._items)
-
-    def itemAt(self, index: int) -> QLayoutItem | None:
-        return self._items[index] if 0 <= index < len(self._items) else None
-
-    def takeAt(self, index: int) -> QLayoutItem | None:
-        return self._items.pop(index) if 0 <= index < len(self._items) else None
-
-    def hasHeightForWidth(self) -> bool:
-        return True
+    def _places(self, width: int) -> list[QRect]:
+        metrics, places = self.fontMetrics(), list[QRect]()
+        x = y = 0
+        for text in self._texts:
+            needed = metrics.horizontalAdvance(text) + 2 * self._PADDING
+            if x and x + needed > width:
+                x, y = 0, y + self._HEIGHT + self._GAP
+            places.append(QRect(x, y, needed, self._HEIGHT))
+            x += needed + self._GAP
+        return places
 
     def heightForWidth(self, width: int) -> int:
-        return self._place(0, 0, width, move=False)
+        places = self._places(width)
+        return places[-1].bottom() + 1 if places else 0
 
     def sizeHint(self) -> QSize:
-        return self.minimumSize()
+        return QSize(200, self.heightForWidth(max(self.width(), 200)))
 
-    def minimumSize(self) -> QSize:
-        sizes = [item.sizeHint() for item in self._items]
-        return QSize(
-            max((s.width() for s in sizes), default=0), max((s.height() for s in sizes), default=0)
-        )
-
-    def setGeometry(self, rect: Any) -> None:
-        super().setGeometry(rect)
-        self._place(rect.x(), rect.y(), rect.width(), move=True)
-
-    def _place(self, left: int, top: int, width: int, *, move: bool) -> int:
-        x, y, row = left, top, 0
-        for item in self._items:
-            size = item.sizeHint()
-            if x > left and x + size.width() > left + width:
-                x, y, row = left, y + row + self.spacing(), 0
-            if move:
-                geometry = item.geometry()
-                geometry.setRect(x, y, size.width(), size.height())
-                item.setGeometry(geometry)
-            x += size.width() + self.spacing()
-            row = max(row, size.height())
-        return y + row - top
-
-
-def chips(texts: Iterable[str], tone: str) -> QWidget:
-    """A wrapping row of chips."""
-    holder = QWidget()
-    flow = FlowLayout()
-    holder.setLayout(flow)
-    for text in texts:
-        flow.addWidget(chip(text, tone))
-    policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-    policy.setHeightForWidth(True)
-    holder.setSizePolicy(policy)
-    return holder
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        neutral = self._tone == "neutral"
+        for text, place in zip(self._texts, self._places(self.width()), strict=True):
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color("row" if neutral else f"{self._tone}_soft"))
+            painter.drawRoundedRect(place, 8, 8)
+            painter.setPen(color("muted" if neutral else self._tone))
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def clear_layout(layout: QLayout) -> None:
@@ -430,17 +415,24 @@ class Table(QTableView):
     def _spread(self) -> None:
         """Each column as wide as it needs, the first one takes the rest; all give way alike."""
         header = self.horizontalHeader()
-        columns = range(self.model().columnCount())
-        needed = [
-            max(self.sizeHintForColumn(c) + _CELL_PADDING, header.sectionSizeHint(c))
-            for c in columns
-        ]
+        needed = [self._needed(column) for column in range(self.model().columnCount())]
         room = self.viewport().width()
         if sum(needed) > room > 0:
             needed = [width * room // sum(needed) for width in needed]
         for column, width in enumerate(needed):
             rest = room - sum(needed) if column == 0 else 0
             header.resizeSection(column, width + max(rest, 0))
+
+    def _needed(self, column: int) -> int:
+        """By the texts themselves: Qt's own size hints ask the style sheet for every cell."""
+        model = self.model()
+        title = model.headerData(column, Qt.Orientation.Horizontal)
+        widths = [self.fontMetrics().horizontalAdvance(str(title))]
+        for row in range(min(model.rowCount(), _ROWS_MEASURED)):
+            index = model.index(row, column)
+            font = index.data(Qt.ItemDataRole.FontRole) or self.font()
+            widths.append(QFontMetrics(font).horizontalAdvance(str(index.data())))
+        return max(widths) + _CELL_PADDING
 
     def _refit(self) -> None:
         rows = self.model().rowCount()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QPoint, QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QPoint, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -39,14 +39,16 @@ from explorer.ui.notices import Notice, NoticeBar
 from explorer.ui.predict.page import PredictPage
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Places, Session
 from explorer.ui.statusbar import StatusBar
-from explorer.ui.theme import Theme, apply_theme, current_theme
+from explorer.ui.theme import Theme, change_theme, current_theme
 from explorer.ui.widgets import button, describe, label
 
 _NARROW = 1200  # below this many pixels the library takes less
 
 
 class Window(QMainWindow):
-    """The main window. `shut_down` ends the engine; closing the window does it too."""
+    """The main window. It can be closed at once; `shut_down` ends the engine, which may wait."""
+
+    closed = Signal()
 
     def __init__(self, places: Places, settings: QSettings) -> None:
         super().__init__()
@@ -275,14 +277,11 @@ class Window(QMainWindow):
 
     def toggle_theme(self) -> None:
         """Light to dark and back."""
-        self.set_theme(Theme.DARK if current_theme() is Theme.LIGHT else Theme.LIGHT)
-        self._settings.setValue("theme", current_theme().value)
-
-    def set_theme(self, theme: Theme) -> None:
-        """Show ``theme`` in the whole window."""
+        theme = Theme.DARK if current_theme() is Theme.LIGHT else Theme.LIGHT
         app = QApplication.instance()
         if isinstance(app, QApplication):
-            apply_theme(app, theme)
+            change_theme(app, theme, self)
+            self._settings.setValue("theme", theme.value)
 
     def _run_command(self, command: Command) -> None:
         actions = {
@@ -342,8 +341,8 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._settings.setValue("geometry", self.saveGeometry())
-        self.shut_down()
         super().closeEvent(event)
+        self.closed.emit()
 
     def shut_down(self) -> None:
         """End the engine and close what is open."""

@@ -28,6 +28,7 @@ def _window(folder: Path) -> Window:
 
 def _close(window: Window) -> None:
     window.close()
+    window.shut_down()
     window.deleteLater()
 
 

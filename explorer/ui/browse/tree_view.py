@@ -13,7 +13,7 @@ from explorer.formats.artifact import Node, NodeType
 from explorer.ui.browse.tree_model import DTYPE, KIND, NAME, SHAPE, SIZE, ArtifactTreeModel
 from explorer.ui.widgets import describe
 
-_WIDTHS = {KIND: 172, DTYPE: 64, SHAPE: 128, SIZE: 72}
+_WIDTHS = {KIND: 164, DTYPE: 72, SHAPE: 128, SIZE: 72}
 _USUAL = 750  # pixels of all columns; in a wider view all of them are wider
 _NARROWEST_NAME = 210
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)

@@ -16,10 +16,10 @@ from PySide6.QtWidgets import (
 
 from explorer.lab.catalog import SAVE_METHODS, DemoSettings, SaveMethod, Variant
 from explorer.ui.widgets import (
+    ChipRow,
     ElidedLabel,
     button,
     chip,
-    chips,
     describe,
     label,
     page_scroll,
@@ -55,8 +55,8 @@ class MethodCard(QFrame):
         column.addLayout(row)
         self._call = ElidedLabel("", "monoMuted")
         column.addWidget(self._call)
-        self._keeps = QVBoxLayout()
-        column.addLayout(self._keeps)
+        self._keeps = ChipRow(f"save.keeps.{method.key}")
+        column.addWidget(self._keeps)
         column.addWidget(label(self.tr(method.about), "small", wrap=True))
         self._remark = label("", "small", wrap=True)
         column.addWidget(self._remark)
@@ -86,12 +86,8 @@ class MethodCard(QFrame):
         self._show_keeps(variant, refused is None)
 
     def _show_keeps(self, variant: Variant, accepted: bool) -> None:
-        while (item := self._keeps.takeAt(0)) is not None:
-            old = item.widget()
-            if old is not None:
-                old.deleteLater()
-        tone = "ok" if accepted else "neutral"
-        self._keeps.addWidget(chips([self.tr(kept) for kept in self.method.kept(variant)], tone))
+        kept = [self.tr(text) for text in self.method.kept(variant)]
+        self._keeps.show_texts(kept, "ok" if accepted else "neutral")
 
     def set_chosen(self, chosen: bool) -> None:
         self.setProperty("chosen", "true" if chosen else "false")
