@@ -171,4 +171,5 @@ def _is_numeric(dtype: np.dtype) -> bool:
 
 def _as_float(values: np.ndarray) -> np.ndarray:
     """Float64, flat: wide enough for every type but the largest 64-bit integers."""
-    return values.reshape(-1).astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # a signalling not-a-number
+        return values.reshape(-1).astype(np.float64, copy=False)

@@ -68,6 +68,12 @@ def test_what_is_not_finite_is_counted_and_left_out() -> None:
     assert (found.zeros, found.nans, found.infs, sum(found.histogram)) == (2, 2, 2, 4)
 
 
+def test_a_signalling_not_a_number_raises_no_warning() -> None:
+    array = np.array([0x7FA00000, 0x3F800000], np.uint32).view(np.float32)
+    found = summarize(tensor(array), bins=2)
+    assert (found.nans, found.minimum, found.maximum) == (1, 1.0, 1.0)
+
+
 def test_large_integers_are_exact() -> None:
     array = np.array([2**63 - 1, -(2**63) + 1, 7])
     found = summarize(tensor(array), bins=2)
