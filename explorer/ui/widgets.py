@@ -332,11 +332,13 @@ class RowsModel(QAbstractTableModel):
         self._mono = set(self._right)
         self.endResetModel()
 
-    def append(self, row: Sequence[str]) -> None:
-        """Add a row at the end."""
-        self.beginInsertRows(QModelIndex(), len(self._rows), len(self._rows))
-        self._rows.append(row)
-        self.endInsertRows()
+    def extend(self, rows: Sequence[Sequence[str]]) -> None:
+        """Add rows at the end."""
+        if rows:
+            first = len(self._rows)
+            self.beginInsertRows(QModelIndex(), first, first + len(rows) - 1)
+            self._rows.extend(rows)
+            self.endInsertRows()
 
     def rows(self) -> list[Sequence[str]]:
         """The rows as they are shown."""

@@ -13,7 +13,6 @@ from PySide6.QtGui import (
     QKeySequence,
     QResizeEvent,
     QShortcut,
-    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -53,6 +52,7 @@ class Window(QMainWindow):
     def __init__(self, places: Places, settings: QSettings) -> None:
         super().__init__()
         self._settings = settings
+        self._begun = False
         self.setObjectName("window")
         self.setWindowTitle(QApplication.applicationName())
         self.setAcceptDrops(True)
@@ -325,10 +325,13 @@ class Window(QMainWindow):
         super().resizeEvent(event)
         self.library.set_narrow(event.size().width() < _NARROW)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        # After the first picture is on screen: nothing that follows may hold it up.
-        QTimer.singleShot(0, self._begin)
+    def event(self, event: QEvent) -> bool:
+        handled = super().event(event)
+        if event.type() == QEvent.Type.Paint and not self._begun:
+            # After the first picture is on screen: nothing that follows may hold it up.
+            self._begun = True
+            QTimer.singleShot(0, self, self._begin)
+        return handled
 
     def _begin(self) -> None:
         self.engine.start()

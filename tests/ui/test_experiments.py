@@ -149,6 +149,7 @@ def assert_browsable(driver: Driver, entry: ArtifactEntry) -> None:
     assert settings is not None
     widths = [settings.features, *(layer.units for layer in settings.layers)]
     parameters = sum((a + 1) * b for a, b in pairwise(widths))
+    driver.until(lambda: entry.parameters is not None, "the count of parameters")
     if entry.artifact.format != "tflite":
         assert entry.parameters == parameters
     driver.click("browse.kinds.tensors")

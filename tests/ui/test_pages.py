@@ -83,7 +83,7 @@ def test_lab_after_a_training(driver: Driver) -> None:
     lab.training.finish_done(5, 160, 1.8)
     model = ModelRef("model", SETTINGS, "")
     driver.window.session.add_model(Trained(model, {"loss": 2.291}, 160, 1.8))
-    driver.pause(200)  # the curves are drawn a moment after their values arrive
+    driver.pause(400)  # the curves are drawn a moment after their values arrive
     shoot(driver, "lab_trained")
 
 

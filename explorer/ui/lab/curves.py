@@ -13,7 +13,7 @@ from explorer.ui.theme import color, ui_font
 from explorer.ui.widgets import label
 
 _HEIGHT = 168
-_REDRAW_MS = 100
+_REDRAW_MS = 250
 
 
 class Curves(QWidget):

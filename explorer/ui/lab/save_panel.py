@@ -57,32 +57,33 @@ class MethodCard(QFrame):
         column.addWidget(self._call)
         self._keeps = ChipRow(f"save.keeps.{method.key}")
         column.addWidget(self._keeps)
-        column.addWidget(label(self.tr(method.about), "small", wrap=True))
-        self._remark = label("", "small", wrap=True)
-        column.addWidget(self._remark)
-        self._notes = label("", "small", wrap=True)
-        self._notes.setText(
-            self.tr("The notes say: {text}.").format(text=self.tr(method.notes_say))
-        )
-        self._notes.setVisible(bool(method.notes_say))
-        column.addWidget(self._notes)
+        self._about = label("", "small", wrap=True)
+        column.addWidget(self._about)
+        self._more = label("", "small", wrap=True)
+        column.addWidget(self._more)
+        self._more.hide()
 
     def show_variant(self, settings: DemoSettings, target: str) -> None:
         """What the method does with this model on this Keras line."""
         variant = settings.variant
-        self._call.setText(self.method.call.format(name=target))
+        self._call.setText(self.method.call_for(variant).format(name=target))
         refused = self.method.refusal(variant)
         caution = (self.method.caution or {}).get(variant, "")
+        more = []
         if refused is not None:
             set_tone(self._verdict, self.tr("refused"), "danger")
-            self._remark.setText(f"{refused.error}: {refused.message_start} {refused.reason}")
+            self._about.setText(self.tr(refused.reason))
+            more.append(f"{refused.error}: {refused.message_start}")
         elif caution:
             set_tone(self._verdict, self.tr("with a catch"), "warning")
-            self._remark.setText(caution)
+            self._about.setText(self.tr(caution))
         else:
             set_tone(self._verdict, self.tr("accepted"), "ok")
-            self._remark.setText("")
-        self._remark.setVisible(bool(self._remark.text()))
+            self._about.setText(self.tr(self.method.about))
+        if self.method.notes_say:
+            says = self.tr("The notes say: {text}.")
+            more.append(says.format(text=self.tr(self.method.notes_say)))
+        self._more.setText("\n".join(more))
         self._show_keeps(variant, refused is None)
 
     def _show_keeps(self, variant: Variant, accepted: bool) -> None:
@@ -90,7 +91,9 @@ class MethodCard(QFrame):
         self._keeps.show_texts(kept, "ok" if accepted else "neutral")
 
     def set_chosen(self, chosen: bool) -> None:
+        """Mark it; the chosen one says all there is to say."""
         self.setProperty("chosen", "true" if chosen else "false")
+        self._more.setVisible(chosen and bool(self._more.text()))
         restyle(self)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

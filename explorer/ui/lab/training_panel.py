@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -34,6 +34,7 @@ from explorer.ui.widgets import (
 )
 
 _LOG_LINES = 5000
+_EPOCHS_MS = 250
 
 
 class _Key(QFrame):
@@ -70,6 +71,9 @@ class TrainingPanel(QWidget):
         column.addStretch(1)
         self._epoch_began = 0.0
         self._epochs_planned = 0
+        self._new_epochs: list[tuple[str, ...]] = []
+        self._epochs_due = QTimer(self, singleShot=True, interval=_EPOCHS_MS)
+        self._epochs_due.timeout.connect(self._show_epochs)
         self._activations: dict[str, str] = {}
 
     # Layout
@@ -164,6 +168,7 @@ class TrainingPanel(QWidget):
         self.curves.clear()
         self.epochs.set_rows([])
         self._epoch_names = []
+        self._new_epochs = []
         self._epoch_table.hide()
         self._epochs_empty.show()
         self._epoch_chip.setText("")
@@ -207,11 +212,13 @@ class TrainingPanel(QWidget):
 
     def finish(self, text: str) -> None:
         """The training ended, one way or another; ``text`` says how."""
+        self._show_epochs()
         self.progress.setRange(0, 1)
         self.progress_text.setText(text)
 
     def finish_done(self, epochs: int, steps: int, seconds: float) -> None:
         """The training is complete."""
+        self._show_epochs()
         self.progress.setRange(0, 1)
         self.progress.setValue(1)
         self.progress_text.setText(
@@ -249,11 +256,20 @@ class TrainingPanel(QWidget):
         epoch = metric.epoch + 1
         taken = metric.seconds - self._epoch_began
         self._epoch_began = metric.seconds
-        self.epochs.append((str(epoch), *numbers, duration_text(taken)))
+        self._new_epochs.append((str(epoch), *numbers, duration_text(taken)))
+        if not self._epochs_due.isActive():
+            self._epochs_due.start()
+
+    def _show_epochs(self) -> None:
+        """Together, since each change of the table lays the column out anew."""
+        self._epochs_due.stop()
+        self.epochs.extend(self._new_epochs)
+        self._new_epochs = []
+        done = self.epochs.rowCount()
         self._epoch_chip.setText(
-            self.tr("{done} of {total}").format(done=epoch, total=self._epochs_planned)
+            self.tr("{done} of {total}").format(done=done, total=self._epochs_planned)
         )
-        self._epoch_chip.show()
+        self._epoch_chip.setVisible(done > 0)
 
     def _metric_chosen(self, name: str) -> None:
         self.curves.show_metric(name)

@@ -67,6 +67,7 @@ class PredictPage(QWidget):
         self._entry: Entry | None = None
         self._loaded: Loaded | None = None
         self._task: Task | None = None
+        self._is_making = False  # the inputs of a run, in the pool
         self._wanted_signature = ""
         self._run_after_load = False
         self._test_set: Mapping[str, np.ndarray] = {}
@@ -224,8 +225,7 @@ class PredictPage(QWidget):
         self._show_state()
 
     def _show_state(self) -> None:
-        busy = self._task is not None
-        loaded = self._loaded
+        busy, loaded = self.busy, self._loaded
         if busy:
             set_tone(self._state, self.tr("working"), "accent")
         elif loaded is not None:
@@ -247,10 +247,11 @@ class PredictPage(QWidget):
     @property
     def busy(self) -> bool:
         """Whether a job of this page runs."""
-        return self._task is not None
+        return self._task is not None or self._is_making
 
     def _begin(self, task: Task, title: str) -> None:
         self._task = task
+        self._is_making = False
         task.failed.connect(lambda failed: self._failed(title, failed))
         task.ended.connect(lambda: self._ended(task))
         self._show_state()
@@ -268,6 +269,7 @@ class PredictPage(QWidget):
         """Stop what runs here."""
         self._run_after_load = False
         self._making.drop()
+        self._is_making = False
         if self._task is not None:
             self._engine.cancel(self._task)
             self._task = None
@@ -331,21 +333,23 @@ class PredictPage(QWidget):
             self._fetch_test_set(settings)
 
     def _fetch_test_set(self, settings: DemoSettings) -> None:
+        loaded = self._loaded
+
+        def done(made: TestSetMade, arrays: Sequence[np.ndarray]) -> None:
+            if loaded is self._loaded:
+                names = [header.name for header in made.inputs]
+                self._test_set = dict(zip(names, arrays, strict=True))
+                self._show_loaded()
+
         task = self._engine.submit(TestSet(settings))
-        task.done.connect(self._take_test_set)
+        task.done.connect(done)
         task.failed.connect(lambda _failed: self._show_loaded())
         self._begin(task, self.tr("The test set was not made"))
 
-    def _take_test_set(self, made: TestSetMade, arrays: Sequence[np.ndarray]) -> None:
-        names = [header.name for header in made.inputs]
-        self._test_set = dict(zip(names, arrays, strict=True))
-        self._task = None
-        self._show_loaded()
-
     def _show_loaded(self) -> None:
+        self._task = None
         if self._loaded is None:
             return
-        self._task = None
         wanted = self._wanted_signature or "serving_default"
         self.signatures.show_signatures(self._loaded.signatures, wanted, self._test_set)
         self._show_state()
@@ -364,8 +368,12 @@ class PredictPage(QWidget):
             self._run_after_load = True
             self.load()
             return
+        self.outputs.clear()
+        self.agreement.clear()
         choices = self.signatures.choices()
         test_set = self._test_set
+        self._is_making = True
+        self._show_state()
         self._making.run(
             lambda: {w.name: make_input(w, choice, test_set) for w, choice in choices},
             lambda inputs: self._submit(signature, inputs),
@@ -373,6 +381,8 @@ class PredictPage(QWidget):
         )
 
     def _not_made(self, error: Exception) -> None:
+        self._is_making = False
+        self._show_state()
         title = self.tr("The input does not fit")
         if isinstance(error, UnusableInput):
             self._session.notice.emit(Notice("error", title, str(error)))
@@ -404,6 +414,7 @@ class PredictPage(QWidget):
         if entry is not self._entry:
             return
         self.outputs.show_outputs(outputs)
+        self._show_state()
         self.agreement.check(entry, list(self.input.inputs().values()), outputs)
 
     # Taking it away
