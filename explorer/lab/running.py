@@ -142,7 +142,7 @@ def _names_in_order(model: Any, count: int) -> Sequence[str]:
 
 
 class SavedModelRunner:
-    """The signatures of a SavedModel."""
+    """The signatures of a SavedModel: the one that serves by default first, then by name."""
 
     def __init__(self, loaded: Any) -> None:
         self._loaded = loaded  # the signatures' variables live only as long as it does
@@ -152,7 +152,7 @@ class SavedModelRunner:
                 tuple(_spec(n, t) for n, t in function.structured_input_signature[1].items()),
                 tuple(_spec(n, t) for n, t in function.structured_outputs.items()),
             )
-            for key, function in loaded.signatures.items()
+            for key, function in sorted(loaded.signatures.items(), key=_serving_first)
         )
 
     def run(self, key: str, inputs: Arrays, passed_as: Mapping[str, str]) -> Output:
@@ -160,6 +160,11 @@ class SavedModelRunner:
         tensors = {passed_as.get(n, n): tf.constant(array) for n, array in inputs.items()}
         found, seconds = _timed(lambda: self._loaded.signatures[key](**tensors))
         return {name: tensor.numpy() for name, tensor in found.items()}, seconds
+
+
+def _serving_first(item: tuple[str, Any]) -> tuple[bool, str]:
+    """TensorFlow gives the signatures in another order in every process."""
+    return item[0] != "serving_default", item[0]
 
 
 class TFLiteRunner:

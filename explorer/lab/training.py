@@ -131,6 +131,8 @@ def _callback(keras: Any, pace: _Pace) -> Any:
     class Callback(keras.callbacks.Callback):  # type: ignore[misc]
         """Passes what ``fit`` tells on to the pace."""
 
+        _supports_tf_logs = True  # Keras 2 then leaves values on the device until they are read
+
         def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
             pace.batch(lambda: _floats(logs))
 
