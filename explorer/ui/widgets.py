@@ -415,15 +415,15 @@ class Table(QTableView):
         self._spread()
 
     def _spread(self) -> None:
-        """Each column as wide as it needs, the first one takes the rest; all give way alike."""
+        """Each column as wide as it needs; all share what is left over and what is missing."""
         header = self.horizontalHeader()
         needed = [self._needed(column) for column in range(self.model().columnCount())]
         room = self.viewport().width()
         if sum(needed) > room > 0:
             needed = [width * room // sum(needed) for width in needed]
+        rest = max(room - sum(needed), 0)
         for column, width in enumerate(needed):
-            rest = room - sum(needed) if column == 0 else 0
-            header.resizeSection(column, width + max(rest, 0))
+            header.resizeSection(column, width + rest // len(needed))
 
     def _needed(self, column: int) -> int:
         """By the texts themselves: Qt's own size hints ask the style sheet for every cell."""

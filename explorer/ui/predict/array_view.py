@@ -12,6 +12,7 @@ from explorer.ui.theme import ROW_HEIGHT, color, mono_font
 from explorer.ui.widgets import Index, describe
 
 _MOST_COLUMNS = 4096
+_LEAST_HEIGHT = 130
 _MOST_BARS = 32
 
 
@@ -75,6 +76,7 @@ class ArrayTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.verticalHeader().setHighlightSections(False)
         self.setCornerButtonEnabled(False)
+        self.setMinimumHeight(_LEAST_HEIGHT)
 
 
 class Chart(QWidget):

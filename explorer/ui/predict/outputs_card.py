@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QStackedWidget
 
 from explorer.formats.text import tuple_text
 from explorer.ui.predict.array_view import ArrayTable, Chart, as_rows
 from explorer.ui.widgets import Card, Segmented, chip, describe, label, spin_box
+
+_ROOM_FOR_SHAPE = 520  # pixels of the card
 
 
 class OutputsCard(Card):
@@ -30,7 +33,7 @@ class OutputsCard(Card):
             [("chart", self.tr("Chart")), ("table", self.tr("Table"))],
             self.tr("Show as"),
         )
-        self.kind.setFixedWidth(150)
+        self.kind.setFixedWidth(132)
         self.kind.chosen.connect(self._show_kind)
         self.title_row.addWidget(self.output)
         self.title_row.addWidget(self._shape)
@@ -48,6 +51,13 @@ class OutputsCard(Card):
         self.body.addWidget(self._stack, 1)
         self.body.addStretch(0)
         self.clear()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_shape()
+
+    def _show_shape(self) -> None:
+        self._shape.setVisible(bool(self._outputs) and self.width() > _ROOM_FOR_SHAPE)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -75,7 +85,7 @@ class OutputsCard(Card):
     def _show_output(self) -> None:
         array = self._array()
         self._shape.setText(f"{array.dtype} {tuple_text(array.shape)}")
-        self._shape.setVisible(bool(self._outputs))
+        self._show_shape()
         self.row.setRange(0, max(len(as_rows(array)) - 1, 0))
         self.table.array_model.show(array)
         self._show_row()

@@ -175,14 +175,16 @@ class PredictPage(QWidget):
         area = page_scroll(left)
         area.setFixedWidth(372)
         grid.addWidget(area, 0, 0)
-        right = QVBoxLayout()
+        right_body = QWidget()
+        right = QVBoxLayout(right_body)
+        right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(12)
         self.input = InputCard()
         right.addWidget(self.input, 2)
         self.outputs = OutputsCard()
         right.addWidget(self.outputs, 3)
         right.addWidget(self._runs_card())
-        grid.addLayout(right, 0, 1)
+        grid.addWidget(page_scroll(right_body), 0, 1)
         return body
 
     def _runs_card(self) -> Card:
