@@ -53,8 +53,13 @@ def load(path: str, loader: str, demo: DemoSettings | None = None) -> LoadedArti
         runner = _READERS[loader](name, demo)
     seconds = time.perf_counter() - start
     said = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+    said = {text: None for text in said if _OF_NO_USE not in text}
     call = LOADERS[loader].call.format(name=name)
     return LoadedArtifact(runner, call, seconds, tuple(said)[:_MOST_WARNINGS])
+
+
+_OF_NO_USE = "tf.lite.Interpreter is deprecated"
+"""Said of every TensorFlow Lite file; nothing about the file, and nothing its reader can change."""
 
 
 def _name(path: Path, loader: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,11 @@ else:
 
 _PREFIX = ".mfx-saving-"
 _MODEL_FILES = {"saved_model.pb", "saved_model.pbtxt", "checkpoint", "keras_metadata.pb"}
+_WRITTEN = re.compile(
+    r"saved_model\.pb(txt)?|keras_metadata\.pb|fingerprint\.pb|variables|assets(\.extra)?|debug"
+    r"|checkpoint|.+\.index|.+\.data-\d{5}-of-\d{5}"
+)
+"""What the library writes into the folder of a SavedModel or of checkpoints."""
 
 
 @contextlib.contextmanager
@@ -97,6 +103,19 @@ def _check(target: Path, replace: bool) -> None:
             f"{target.name} is a folder that holds no saved model, so it is not replaced. Choose "
             "another name."
         )
+    if foreign := _foreign(target):
+        raise TargetError(
+            f"{target.name} also holds {', '.join(foreign[:3])}, which is no part of a saved "
+            "model and would be lost, so it is not replaced. Choose another name."
+        )
+
+
+def _foreign(target: Path) -> list[str]:
+    """The members of a folder that no save method writes."""
+    if not target.is_dir() or target.is_symlink():
+        return []
+    names = sorted(member.name for member in target.iterdir())
+    return [name for name in names if not _WRITTEN.fullmatch(name)]
 
 
 def _may_be_model(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QSize, Qt, SignalInstance
-from PySide6.QtGui import QFocusEvent, QKeySequence, QPainter, QShortcut
+from PySide6.QtGui import QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QCompleter,
     QLineEdit,
@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.formats.artifact import Artifact
 from explorer.ui.background import Background
 from explorer.ui.library import title_of
 from explorer.ui.session import ArtifactEntry, Entry, Session
@@ -98,7 +97,6 @@ class CommandBox(QLineEdit):
         super().__init__()
         self._session, self._run = session, run
         self._tensors: Sequence[str] = ()
-        self._tensors_of: Artifact | None = None
         self._listing = Background(self)
         self.setFixedWidth(380)
         self.setPlaceholderText(self.tr("Open, find a tensor, run a command…   Ctrl+K"))
@@ -118,27 +116,29 @@ class CommandBox(QLineEdit):
         by_row.connect(self._chosen)
         self.setCompleter(completer)
         self.textEdited.connect(self._search)
+        session.current_changed.connect(self._list_tensors)
         QShortcut(QKeySequence("Ctrl+K"), self, self._start)
 
     def _start(self) -> None:
         self.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.selectAll()
         self._search(self.text())
-        self.completer().complete()
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        entry = self._session.current
+    def _list_tensors(self, entry: Entry | None) -> None:
+        """In the background, so that they are there when something is typed."""
         artifact = entry.artifact if isinstance(entry, ArtifactEntry) else None
-        if artifact is self._tensors_of:
-            return
-        self._tensors, self._tensors_of = (), artifact
+        self._tensors = ()
+        self._listing.drop()
         if artifact is not None:
             self._listing.run(
                 lambda: [tensor.path for tensor in artifact.tensors()],
                 self._take_tensors,
                 lambda _error: None,  # the page of the artifact shows it
             )
+
+    def lists_tensors(self) -> bool:
+        """Whether the tensors of the current artifact can be found."""
+        return bool(self._tensors)
 
     def _take_tensors(self, paths: Sequence[str]) -> None:
         self._tensors = paths
@@ -152,6 +152,8 @@ class CommandBox(QLineEdit):
             if command.kind == "open" or all(w in command.title.casefold() for w in words):
                 found.append(command)
         self._found.show(found)
+        # The completer looked before the commands were there.
+        self.completer().complete()
 
     def _chosen(self, index: QModelIndex) -> None:
         command: Command = index.data(_COMMAND)
@@ -163,8 +165,7 @@ class CommandBox(QLineEdit):
     # What there is
 
     def _commands(self, text: str) -> Iterator[Command]:
-        path = Path(text).expanduser()
-        if text and ("://" in text or (path.is_absolute() and path.exists())):
+        if _is_openable(text):
             yield Command("open", text, self.tr("Open {path}").format(path=text), self.tr("path"))
         entries: list[Entry] = [*self._session.models, *self._session.artifacts]
         for entry in entries:
@@ -187,3 +188,14 @@ class CommandBox(QLineEdit):
             ("theme", self.tr("Light or dark"), "Ctrl+Shift+L"),
         ):
             yield Command("action", target, title, keys)
+
+
+def _is_openable(text: str) -> bool:
+    """Whether ``text`` is a URL, or the absolute path of something that is there."""
+    if "://" in text:
+        return True
+    try:
+        path = Path(text).expanduser()
+        return path.is_absolute() and path.exists()
+    except (OSError, RuntimeError, ValueError):  # too long, an unknown home, a NUL
+        return False

@@ -69,6 +69,16 @@ def test_a_folder_without_a_model_is_not_replaced(tmp_path: Path) -> None:
     assert (target / "photo.jpg").read_text() == "dear"
 
 
+def test_a_folder_that_holds_more_than_a_model_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "documents"
+    target.mkdir()
+    (target / "saved_model.pb").write_text("old")
+    (target / "thesis.txt").write_text("years of work")
+    with pytest.raises(TargetError, match="also holds thesis"), staged(target, replace=True):
+        pytest.fail("nothing may be written")
+    assert (target / "thesis.txt").read_text() == "years of work"
+
+
 def test_a_failed_save_leaves_the_old_artifact(tmp_path: Path) -> None:
     target = tmp_path / "model"
     write_model(target, "old")

@@ -169,3 +169,20 @@ def test_a_failed_save_leaves_the_old_artifact(driver: Driver, tmp_path: Path) -
     assert "Traceback" in notice.details
     assert target.read_bytes() == b"old"
     assert [p.name for p in target.parent.iterdir()] == ["1_weight.h5"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "..", "x" * 300])
+def test_a_name_that_is_not_one_of_the_workspace(driver: Driver, name: str) -> None:
+    driver.train()
+    driver.enter("save.target", name)
+    driver.click("save.run")
+    assert driver.notice().title == "It was not saved"
+    assert not driver.window.lab.busy
+
+
+def test_a_learning_rate_that_is_no_number(driver: Driver) -> None:
+    driver.enter("lab.learning_rate", "1e-")
+    driver.click("lab.train")
+    assert driver.notice().title == "The learning rate is not a number above 0"
+    driver.enter("lab.learning_rate", "1e-3")
+    assert driver.train().ref.settings.learning_rate == 0.001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -21,6 +22,8 @@ from explorer.lab.catalog import ACTIVATIONS, DemoSettings, LayerSpec
 from explorer.ui.widgets import button, clear_layout, describe, label, spin_box
 
 _MOST_LAYERS = 12
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""What every save method takes: a SavedModel refuses a name that begins with an underscore."""
 
 
 class LayersDialog(QDialog):
@@ -111,7 +114,7 @@ class LayersDialog(QDialog):
     def _confirm(self) -> None:
         layers = self._layers()
         names = [layer.name for layer in layers]
-        if not all(name.isidentifier() for name in names):
+        if not all(_NAME.fullmatch(name) for name in names):
             self._problem.setText(
                 self.tr("A name needs letters, digits and underscores, and starts with a letter.")
             )

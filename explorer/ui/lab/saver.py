@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from explorer.engine.messages import Failed, Save, Saved
@@ -15,6 +15,9 @@ from explorer.lab.catalog import SAVE_METHODS
 from explorer.ui.engine_link import EngineLink, Task
 from explorer.ui.notices import Notice, Question, notice_for
 from explorer.ui.session import ModelEntry, Session
+
+_LONGEST_NAME = 150
+"""Bytes; file systems allow 255, and a save needs a longer temporary name for a while."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Saver(QObject):
 
     def save(self, model: ModelEntry, method: str, name: str) -> None:
         """Save by one method to ``name`` in the workspace; asks before it replaces anything."""
+        if problem := name_problem(name):
+            self._session.notice.emit(Notice("error", self.tr("It was not saved"), problem))
+            return
         target = self._session.places.workspace / name
         if not self._make_folder(target.parent):
             return
@@ -173,6 +179,24 @@ class Saver(QObject):
             )
             return False
         return True
+
+
+def name_problem(name: str) -> str:
+    """Why ``name`` cannot be that of an artifact in the workspace; empty where it can."""
+    if name in (".", "..") or any(c in "/\\" or ord(c) < 32 for c in name):
+        return _tr(
+            "The name is that of a file or folder in the workspace: it has no slash in it. Choose "
+            "another workspace at the top of the window to save elsewhere."
+        )
+    if len(name.encode()) > _LONGEST_NAME:
+        return _tr("The name has {n} bytes; {most} is the most. Choose a shorter one.").format(
+            n=len(name.encode()), most=_LONGEST_NAME
+        )
+    return ""
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Saver", text)
 
 
 class _Batch:

@@ -199,7 +199,7 @@ class SettingsPanel(QWidget):
             test_rows=self.test_rows.value(),
             loss=self.loss.currentData(),
             optimizer=self.optimizer.currentData(),
-            learning_rate=float(self.learning_rate.text() or "nan"),
+            learning_rate=_number_or_nan(self.learning_rate.text()),
             batch_size=self.batch_size.value(),
             epochs=self.epochs.value(),
             seed=self.seed.value(),
@@ -326,6 +326,14 @@ _NUMBERS = (
     "epochs",
     "seed",
 )
+
+
+def _number_or_nan(text: str) -> float:
+    """A number that is still being typed, such as ``1e-``, is none yet."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 class _Filling:

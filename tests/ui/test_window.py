@@ -1,0 +1,118 @@
+"""The shell: the box at the top, the layers dialog, saving by every method, themes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QLineEdit, QListView
+
+from explorer.ui.driver import Driver
+from explorer.ui.theme import Theme, current_theme
+
+
+def run_command(driver: Driver, text: str) -> None:
+    driver.window.activateWindow()
+    box = driver.find(QLineEdit, "searchbox")
+    box.setFocus()
+    driver.pause(50)
+    QTest.keyClicks(box, text)
+    popup = box.completer().popup()
+    driver.until(popup.isVisible, "the commands")
+    QTest.keyClick(popup, Qt.Key.Key_Down)
+    QTest.keyClick(popup, Qt.Key.Key_Return)
+
+
+def test_the_box_goes_to_pages_paths_and_tensors(driver: Driver, corpus: Path) -> None:
+    run_command(driver, "go to predict")
+    assert driver.window.page() == "predict"
+    run_command(driver, str(corpus / "emotion_model.hdf5"))
+    driver.until(lambda: driver.window.session.artifacts, "the artifact")
+    assert driver.window.page() == "browse"
+    driver.until(lambda: driver.window.commands.lists_tensors(), "the list of tensors")
+    run_command(driver, "conv2d_2 kernel")
+    title = driver.window.browse.inspector.title
+    driver.until(lambda: "kernel" in title.full_text(), "the tensor")
+
+
+def test_a_dropped_file_opens(driver: Driver, corpus: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(corpus / "sleep_stages.keras"))])
+    copy, left, none = (
+        Qt.DropAction.CopyAction,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    driver.window.dropEvent(QDropEvent(QPointF(5, 5), copy, data, left, none))
+    driver.until(lambda: driver.window.session.artifacts, "the artifact")
+    assert driver.window.session.artifacts[0].artifact.name == "sleep_stages.keras"
+
+
+def test_edited_layers_are_built(driver: Driver) -> None:
+    driver.click("lab.layers.edit")
+    dialog = driver.find(QDialog, "layers")
+    driver.click("layers.add", dialog)
+    driver.find(QLineEdit, "layers.2.name", dialog).setText("extra")
+    driver.click("layers.confirm", dialog)
+    model = driver.train()
+    assert [layer.name for layer in model.ref.settings.layers] == [
+        "dense_1",
+        "dense_2",
+        "extra",
+        "predictions",
+    ]
+    names = [row[0] for row in driver.window.lab.training.layers.rows()]
+    assert names == ["digits", "dense_1", "dense_2", "extra", "predictions"]
+
+
+def test_the_same_seed_trains_the_same_model(driver: Driver) -> None:
+    first, second = driver.train(), driver.train()
+    assert first.trained.metrics == second.trained.metrics
+    driver.enter("lab.seed", 7)
+    assert driver.train().trained.metrics != first.trained.metrics
+
+
+def test_every_accepting_method_saves(driver: Driver) -> None:
+    driver.train()
+    driver.click("save.all")
+    notice = driver.notice()
+    assert notice.title == "7 artifacts saved"
+    driver.until(lambda: driver.window.session.opening == 0, "the artifacts")
+    assert len(driver.window.session.artifacts) == 7
+    driver.clear_notice()
+    driver.click("save.all")
+    driver.answer(proceed=False)
+    assert driver.window.lab.busy is False
+
+
+def test_outputs_are_exported_whole(driver: Driver, tmp_path: Path) -> None:
+    model = driver.train()
+    driver.pick(model)
+    driver.click("nav.predict")
+    assert driver.run()
+    target = tmp_path / "outputs.npz"
+    driver.window.predict.export(target)
+    driver.until(target.exists, "the file")
+    (shown,) = driver.window.predict.outputs.outputs().values()
+    with np.load(target) as stored:
+        (name,) = stored.files
+        np.testing.assert_array_equal(stored[name], shown)
+
+
+def test_the_theme_changes_and_is_remembered(driver: Driver) -> None:
+    driver.click("theme")
+    driver.until(lambda: current_theme() is Theme.DARK, "the dark theme")
+    driver.click("theme")
+    driver.until(lambda: current_theme() is Theme.LIGHT, "the light theme")
+
+
+def test_an_entry_is_taken_off_the_list_by_its_key(driver: Driver, corpus: Path) -> None:
+    entry = driver.open(corpus / "sleep_stages.keras")
+    driver.pick(entry)
+    view = driver.find(QListView, "library.list")
+    QTest.keyClick(view, Qt.Key.Key_Delete)
+    assert driver.window.session.artifacts == []
+    assert (corpus / "sleep_stages.keras").exists()
