@@ -42,11 +42,11 @@ def main(folder: str) -> int:
                 return _Picture(grab(), watchdog)
 
         window.grab = picture
+        window.closed.connect(watchdog.stop)  # from then on nobody is there to wait
         watchdog.start()
 
     status = tour.run(Path(folder) / "pictures", begin)
     watchdog = watchdogs[0]
-    watchdog.stop()
     said = {
         "status": status,
         "longest": watchdog.longest.seconds,
