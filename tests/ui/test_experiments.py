@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from explorer.analysis.agreement import Verdict
 from explorer.lab.catalog import SAVE_METHODS, Line, Variant
 from explorer.ui.driver import Driver
 from explorer.ui.session import ArtifactEntry
+from tests.formats.saved_model_cli import assert_matches_cli, cli_text
 
 PLACES = {
     Variant.FUNCTIONAL_2: ("functional", Line.KERAS2, ""),
@@ -99,6 +101,8 @@ def test_experiment(driver: Driver, variant: Variant, method: str) -> None:
     assert_browsable(driver, entry)
     if entry.artifact.signatures:
         assert_signatures_shown(driver)
+    if entry.artifact.format == "saved_model":
+        assert_matches_cli(entry.artifact, cli_text(Path(entry.path)))
     predict(driver, outcome)
 
 
