@@ -39,6 +39,12 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         "name that ends in .keras.",
     ),
     (
+        "InvalidArgumentError",
+        r"ParseExample|Could not parse example",
+        "This input takes serialized tf.train.Example messages that hold the named features, not "
+        "plain text. Give it such bytes, or choose another signature.",
+    ),
+    (
         "NotImplementedError",
         r"HDF5 format requires the model to be a Functional",
         "A whole-model HDF5 file describes the layers as data; a subclassed model has its "

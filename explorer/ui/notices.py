@@ -39,7 +39,8 @@ class Notice:
 def notice_for(title: str, error: Exception | Failed) -> Notice:
     """The notice of an error: what happened, why, what to do next, and all details."""
     if isinstance(error, Failed):
-        said = f"{error.exception}: {error.message}" if error.message else error.exception
+        message = _without_frames(error.message)
+        said = f"{error.exception}: {message}" if message else error.exception
         shown = said if len(said) <= _LONGEST else said[:_LONGEST] + " …"
         text = f"{error.reason}\n{shown}" if error.reason else shown
         return Notice("error", title, text, error.traceback or said)
@@ -48,6 +49,14 @@ def notice_for(title: str, error: Exception | Failed) -> Notice:
         found = f"First bytes: {error.found}" if error.found else ""
         return Notice("error", title, str(error), "\n\n".join(filter(None, (found, reasons))))
     return Notice("error", title, f"{type(error).__name__}: {error}")
+
+
+def _without_frames(message: str) -> str:
+    """TensorFlow puts a traceback into messages, ahead of the cause; the details keep it."""
+    lines = message.splitlines()
+    return "\n".join(
+        line for line in lines if line.strip() and not line.startswith(('  File "', "Detected at"))
+    )
 
 
 class NoticeBar(QFrame):

@@ -186,3 +186,18 @@ def test_a_learning_rate_that_is_no_number(driver: Driver) -> None:
     assert driver.notice().title == "The learning rate is not a number above 0"
     driver.enter("lab.learning_rate", "1e-3")
     assert driver.train().ref.settings.learning_rate == 0.001
+
+
+def test_the_cause_of_a_failed_run_stands_before_the_traceback(
+    driver: Driver, corpus: Path
+) -> None:
+    driver.open(corpus / "half_plus_two_tf1")
+    driver.click("nav.predict")
+    assert driver.load()
+    driver.choose("predict.signature", "classify_x_to_y")
+    assert not driver.run()
+    notice = driver.notice()
+    assert notice.text.startswith("This input takes serialized tf.train.Example messages")
+    assert "Feature: x (data type: float) is required but could not be found" in notice.text
+    assert 'File "' not in notice.text
+    assert 'File "' in notice.details
