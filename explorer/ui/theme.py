@@ -135,16 +135,22 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     _put_on(app, theme)
 
 
-def change_theme(app: QApplication, theme: Theme, window: QWidget) -> None:
-    """Change the theme while ``window`` is shown, in two turns of the event loop, both short."""
-    window.setUpdatesEnabled(False)
+def change_theme(app: QApplication, theme: Theme, contents: QWidget) -> None:
+    """Change the theme in two turns of the event loop, both short.
+
+    ``contents`` is hidden meanwhile: Qt lays out anew, at each step, what can be seen.
+    """
+    focus = app.focusWidget()
+    contents.hide()
     _take_off(app)
 
     def put_on() -> None:
         _put_on(app, theme)
-        window.setUpdatesEnabled(True)
+        contents.show()
+        if focus is not None:
+            focus.setFocus()
 
-    QTimer.singleShot(0, window, put_on)
+    QTimer.singleShot(0, contents, put_on)
 
 
 @lru_cache(maxsize=1)

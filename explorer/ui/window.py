@@ -280,7 +280,7 @@ class Window(QMainWindow):
         theme = Theme.DARK if current_theme() is Theme.LIGHT else Theme.LIGHT
         app = QApplication.instance()
         if isinstance(app, QApplication):
-            change_theme(app, theme, self)
+            change_theme(app, theme, self._stack)
             self._settings.setValue("theme", theme.value)
 
     def _run_command(self, command: Command) -> None:
