@@ -213,7 +213,7 @@ class Library(QFrame):
             lambda: self.open_asked.emit(self._drop.mapToGlobal(self._drop.rect().bottomLeft()))
         )
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 6, 0, 10)
+        column.setContentsMargins(0, 6, 1, 10)  # the list must not cover the border
         self._empty = label(
             self.tr("The models you train and the files you open are listed here."),
             "small",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from explorer.ui.background import Background
 from explorer.ui.browse.header import SIGNATURES, TREE, Header
@@ -88,7 +88,11 @@ class BrowsePage(QWidget):
         about = label(text, "muted", wrap=True)
         about.setAlignment(centre)
         about.setFixedWidth(420)
-        column.addWidget(about, 0, centre)
+        row = QHBoxLayout()  # an aligned label would get one line, whatever its text needs
+        row.addStretch(1)
+        row.addWidget(about)
+        row.addStretch(1)
+        column.addLayout(row)
         column.addSpacing(8)
         open_button = button(
             self.tr("Open…"),
