@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from explorer.ui.background import Background
 from explorer.ui.library import title_of
 from explorer.ui.session import ArtifactEntry, Entry, Session
-from explorer.ui.theme import color
+from explorer.ui.theme import color, dress
 from explorer.ui.widgets import Index, describe
 
 _MOST = 40
@@ -108,6 +108,7 @@ class CommandBox(QLineEdit):
         completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
         completer.setMaxVisibleItems(12)
         popup = QListView()
+        dress(popup)
         popup.setObjectName("searchbox.found")
         completer.setPopup(popup)
         popup.setItemDelegate(_Delegate(popup))  # after setPopup, which sets its own

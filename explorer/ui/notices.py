@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from explorer.engine.messages import Failed
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.ui.icons import icon
+from explorer.ui.theme import dress
 from explorer.ui.widgets import button, describe, label, restyle
 
 _LONGEST = 600  # characters of an error shown at once; all of it is in the details
@@ -122,6 +123,7 @@ class DetailsDialog(QDialog):
 
     def __init__(self, notice: Notice, parent: QWidget) -> None:
         super().__init__(parent)
+        dress(self)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setObjectName("details")
         self.setWindowTitle(notice.title)
@@ -159,6 +161,7 @@ class Question(QDialog):
         answered: Callable[[bool], None],
     ) -> None:
         super().__init__(parent)
+        dress(self)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setObjectName("question")
         self.setWindowTitle(title)

@@ -6,16 +6,19 @@ import enum
 import re
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakSet
 
 import fontpkg_inter
 import fontpkg_jetbrains_mono
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import isValid
 
 from explorer.resources import resource_path
 
 ROW_HEIGHT = 27
+HEADER_HEIGHT = 31
 
 
 class Theme(enum.Enum):
@@ -58,10 +61,10 @@ def current_theme() -> Theme:
     return _current
 
 
-def color(token: str) -> QColor:
-    """A token of the current theme, such as ``accent`` or ``ok_soft``."""
+def color(token: str, theme: Theme | None = None) -> QColor:
+    """A token of ``theme`` or else of the current one, such as ``accent`` or ``ok_soft``."""
     light, dark = _TOKENS[token]
-    return QColor(light if _current is Theme.LIGHT else dark)
+    return QColor(light if (theme or _current) is Theme.LIGHT else dark)
 
 
 @lru_cache(maxsize=1)
@@ -115,42 +118,22 @@ def _palette() -> QPalette:
     return palette
 
 
-def _style_sheet() -> str:
+@lru_cache(maxsize=1)
+def _template() -> str:
     template = resource_path("style.qss").read_text(encoding="utf-8")
-    template = template.replace("@icons", resource_path("icons").as_posix())
-    template = template.replace("@theme", _current.value)
-    return re.sub(r"@(\w+)", lambda match: color(match[1]).name(), template)
+    return template.replace("@icons", resource_path("icons").as_posix())
+
+
+@lru_cache(maxsize=2)
+def _style_sheet(theme: Theme) -> str:
+    template = _template().replace("@theme", theme.value)
+    return re.sub(r"@(\w+)", lambda match: color(match[1], theme).name(), template)
 
 
 def system_theme(app: QApplication) -> Theme:
     """The theme that the desktop asks for."""
     dark = app.styleHints().colorScheme() is Qt.ColorScheme.Dark
     return Theme.DARK if dark else Theme.LIGHT
-
-
-def apply_theme(app: QApplication, theme: Theme) -> None:
-    """Show ``theme`` everywhere; widgets that paint themselves get a palette change event."""
-    _set_base(app)
-    _take_off(app)
-    _put_on(app, theme)
-
-
-def change_theme(app: QApplication, theme: Theme, contents: QWidget) -> None:
-    """Change the theme in two turns of the event loop, both short.
-
-    ``contents`` is hidden meanwhile: Qt lays out anew, at each step, what can be seen.
-    """
-    focus = app.focusWidget()
-    contents.hide()
-    _take_off(app)
-
-    def put_on() -> None:
-        _put_on(app, theme)
-        contents.show()
-        if focus is not None:
-            focus.setFocus()
-
-    QTimer.singleShot(0, contents, put_on)
 
 
 @lru_cache(maxsize=1)
@@ -160,13 +143,53 @@ def _set_base(app: QApplication) -> None:
     app.setFont(ui_font())
 
 
-def _take_off(app: QApplication) -> None:
-    """Qt needs three times as long to put one style sheet in place of another."""
-    app.setStyleSheet("")
-
-
-def _put_on(app: QApplication, theme: Theme) -> None:
+def _set_current(app: QApplication, theme: Theme) -> None:
     global _current
     _current = theme
     app.setPalette(_palette())
-    app.setStyleSheet(_style_sheet())
+
+
+_dressed: WeakSet[QWidget] = WeakSet()
+
+
+def dress(*parts: QWidget) -> None:
+    """Give each part and all in it the style sheet of the theme, now and whenever it changes.
+
+    Parts have one each, and the application none: Qt restyles all that a sheet covers in one go,
+    and for the whole window that takes longer than a frame may.
+    """
+    for part in parts:
+        part.setStyleSheet(_style_sheet(_current))
+        _dressed.add(part)
+
+
+def _living() -> list[QWidget]:
+    return [part for part in _dressed if isValid(part)]
+
+
+def apply_theme(app: QApplication, theme: Theme) -> None:
+    """Show ``theme`` everywhere; widgets that paint themselves get a palette change event."""
+    _set_base(app)
+    _set_current(app, theme)
+    dress(*_living())
+
+
+def change_theme(app: QApplication, theme: Theme, window: QWidget) -> None:
+    """Change the theme part by part, each in a turn of the event loop, so that none is long.
+
+    ``window`` is not painted until all are done: nobody sees it half light and half dark.
+    """
+    window.setUpdatesEnabled(False)
+    _set_current(app, theme)
+    parts = sorted(_living(), key=lambda part: part.isVisible())
+
+    def next_part() -> None:
+        while parts and not isValid(parts[-1]):
+            parts.pop()
+        if not parts:
+            window.setUpdatesEnabled(True)
+            return
+        dress(parts.pop())
+        QTimer.singleShot(0, window, next_part)
+
+    next_part()

@@ -34,7 +34,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.ui.theme import ROW_HEIGHT, color, mono_font, ui_font
+from explorer.ui.theme import HEADER_HEIGHT, ROW_HEIGHT, color, mono_font, ui_font
 
 _CELL_PADDING = 18
 _ROWS_MEASURED = 50
@@ -401,6 +401,7 @@ class Table(QTableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setHighlightSections(False)
+        header.setFixedHeight(HEADER_HEIGHT)
         model.modelReset.connect(self._spread)
         model.rowsInserted.connect(self._spread)
         if fit:
@@ -438,4 +439,4 @@ class Table(QTableView):
 
     def _refit(self) -> None:
         rows = self.model().rowCount()
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * ROW_HEIGHT + 2)
+        self.setFixedHeight(HEADER_HEIGHT + rows * ROW_HEIGHT + 2)

@@ -38,7 +38,7 @@ from explorer.ui.notices import Notice, NoticeBar
 from explorer.ui.predict.page import PredictPage
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Places, Session
 from explorer.ui.statusbar import StatusBar
-from explorer.ui.theme import Theme, change_theme, current_theme
+from explorer.ui.theme import Theme, change_theme, current_theme, dress
 from explorer.ui.widgets import button, describe, label
 
 _NARROW = 1200  # below this many pixels the library takes less
@@ -92,17 +92,19 @@ class Window(QMainWindow):
         centre.addWidget(self._stack, 1)
         middle = QHBoxLayout()
         middle.setSpacing(0)
-        middle.addWidget(self._rail())
-        middle.addWidget(self.library)
-        middle.addLayout(centre, 1)
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self._topbar())
+        topbar, rail = self._topbar(), self._rail()
+        middle.addWidget(rail)
+        middle.addWidget(self.library)
+        middle.addLayout(centre, 1)
+        column.addWidget(topbar)
         column.addLayout(middle, 1)
         column.addWidget(self.statusbar)
         self.setCentralWidget(body)
+        dress(topbar, rail, self.library, notice_holder, self.statusbar, *self._pages.values())
 
     def _topbar(self) -> QFrame:
         bar = QFrame()
@@ -221,6 +223,7 @@ class Window(QMainWindow):
 
     def _open_menu(self, where: QPoint) -> None:
         menu = QMenu(self)
+        dress(menu)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(self.tr("Open file…"), self._open_file)
         menu.addAction(self.tr("Open folder…"), self._open_folder)
@@ -234,6 +237,7 @@ class Window(QMainWindow):
 
     def _ask_paths(self, mode: QFileDialog.FileMode, title: str) -> None:
         dialog = QFileDialog(self, title)
+        dress(dialog)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(mode)
         dialog.filesSelected.connect(self.open_paths)
@@ -265,6 +269,7 @@ class Window(QMainWindow):
 
     def _choose_workspace(self) -> None:
         dialog = QFileDialog(self, self.tr("Choose the folder that the Lab saves to"))
+        dress(dialog)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.fileSelected.connect(self._set_workspace)
@@ -280,7 +285,7 @@ class Window(QMainWindow):
         theme = Theme.DARK if current_theme() is Theme.LIGHT else Theme.LIGHT
         app = QApplication.instance()
         if isinstance(app, QApplication):
-            change_theme(app, theme, self._stack)
+            change_theme(app, theme, self)
             self._settings.setValue("theme", theme.value)
 
     def _run_command(self, command: Command) -> None:

@@ -26,7 +26,7 @@ from explorer.ui.browse.page import BrowsePage
 from explorer.ui.browse.tree_view import TreeView
 from explorer.ui.notices import Notice
 from explorer.ui.session import Session
-from explorer.ui.theme import Theme, apply_theme, color
+from explorer.ui.theme import Theme, apply_theme, color, dress
 from explorer.ui.widgets import ElidedLabel
 from tests.ui.trees import KERNEL, entry_of, sample_artifact, session_in
 
@@ -40,6 +40,7 @@ def session(qtbot: QtBot, tmp_path: Path) -> Session:
 def page(qtbot: QtBot, qapp: QApplication, session: Session) -> Iterator[BrowsePage]:
     apply_theme(qapp, Theme.LIGHT)
     page = BrowsePage(session)
+    dress(page)
     qtbot.addWidget(page)
     page.resize(1128, 812)
     with qtbot.waitExposed(page):

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.lab.catalog import ACTIVATIONS, DemoSettings, LayerSpec
+from explorer.ui.theme import dress
 from explorer.ui.widgets import button, clear_layout, describe, label, spin_box
 
 _MOST_LAYERS = 12
@@ -36,6 +37,7 @@ class LayersDialog(QDialog):
         accepted_with: Callable[[DemoSettings], None],
     ) -> None:
         super().__init__(parent)
+        dress(self)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setObjectName("layers")
         self.setWindowTitle(self.tr("Layers"))

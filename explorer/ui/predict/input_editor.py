@@ -134,7 +134,7 @@ class InputEditor(QFrame):
         return holder
 
     def _choose_file(self) -> None:
-        dialog = QFileDialog(self.window(), self.tr("Choose a file of values"))
+        dialog = QFileDialog(self, self.tr("Choose a file of values"))
         dialog.setObjectName("predict.file")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilters(

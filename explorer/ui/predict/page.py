@@ -435,7 +435,7 @@ class PredictPage(QWidget):
         self._session.action_timed.emit(self.tr("The code is on the clipboard"))
 
     def _ask_export(self) -> None:
-        dialog = QFileDialog(self.window(), self.tr("Export outputs"))
+        dialog = QFileDialog(self, self.tr("Export outputs"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("npz")
         dialog.setNameFilter(self.tr("NumPy archive (*.npz)"))
