@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import enum
-import io
+import math
 import re
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 
+from explorer.analysis.array_files import (
+    UnusableInput,
+    named_one,
+    parse_numbers,
+    parse_texts,
+    read_array,
+)
 from explorer.formats.artifact import Shape
-from explorer.formats.text import count_text, tuple_text
+from explorer.formats.text import array_text, count_text, dtype_text, tuple_text
 
 _MOST_VALUES = 1 << 28
-_NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
-
-
-class UnusableInput(Exception):  # noqa: N818 - the name says what the person sees
-    """An input that cannot be made or does not fit; says what was expected and what was found."""
 
 
 class Source(str, enum.Enum):
@@ -43,6 +43,11 @@ class Wanted:
     dtype: str
     shape: Shape
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it takes strings, of which there are no random ones and no zeros."""
+        return self.dtype == "string"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -54,40 +59,75 @@ class Choice:
     """
 
     source: Source
-    rows: int = 1
+    rows: int = 8
     dimensions: str = ""
-    seed: int = 0
+    seed: int = 42
     path: str = ""
     text: str = ""
     take: str = ""
 
 
+@dataclass(frozen=True)
+class Made:
+    """The array for one input; ``remark`` tells what differs from what was asked for."""
+
+    values: np.ndarray
+    remark: str = ""
+
+
+def first_choice(wanted: Wanted, test_set: Mapping[str, np.ndarray]) -> Choice:
+    """What to propose: the test set where it fits, texts to be typed, else random values."""
+    if fits_test_set(wanted, test_set):
+        rows = wanted.shape[0] if wanted.shape else None
+        return Choice(Source.TEST_SET, take="" if rows is None else str(rows))
+    return Choice(Source.TYPED if wanted.is_text else Source.RANDOM)
+
+
+def fits_test_set(wanted: Wanted, test_set: Mapping[str, np.ndarray]) -> bool:
+    """Whether rows of the only array of a test set can go into an input."""
+    if len(test_set) != 1 or wanted.is_text:
+        return False
+    (values,) = test_set.values()
+    return wanted.shape is None or _matches(values.shape, (None, *wanted.shape[1:]))
+
+
 def make_input(
     wanted: Wanted, choice: Choice, test_set: Mapping[str, np.ndarray] | None = None
-) -> np.ndarray:
+) -> Made:
     """The array for one input, in the dtype and a shape that the signature takes.
 
     Raises `UnusableInput`.
     """
     if choice.source in (Source.RANDOM, Source.ZEROS):
-        return _generated(wanted, choice)
-    if choice.source is Source.FILE:
-        found = read_array(Path(choice.path), wanted.name)
-        return fit(_taken(found, choice.take), wanted, Path(choice.path).name)
+        return Made(_generated(wanted, choice))
     if choice.source is Source.TYPED:
-        return fit(parse_values(choice.text, wanted.dtype), wanted, "The typed text")
+        parse = parse_texts if wanted.is_text else parse_numbers
+        return Made(fit(parse(choice.text, "The typed text"), wanted, "the typed text"))
+    if choice.source is Source.FILE:
+        path = Path(choice.path)
+        found = read_array(path, wanted.name, texts=wanted.is_text)
+        return _rows_of(found, wanted, choice.take, path.name)
     if not test_set:
         raise UnusableInput("There is no test set for this artifact. Choose another source.")
-    return fit(_taken(_named(test_set, wanted.name), choice.take), wanted, "The test set")
+    name = named_one(list(test_set), wanted.name, "the test set")
+    return _rows_of(test_set[name], wanted, choice.take, "the test set")
+
+
+def _rows_of(found: np.ndarray, wanted: Wanted, take: str, where: str) -> Made:
+    taken, remark = _taken(found, take, where)
+    return Made(fit(taken, wanted, where), remark)
 
 
 # Generated values
 
 
 def _generated(wanted: Wanted, choice: Choice) -> np.ndarray:
+    if wanted.is_text:
+        raise UnusableInput(
+            f"{wanted.name} takes text, of which there is nothing random and no zero. Type it, one "
+            "text per line, or choose a file."
+        )
     shape = full_shape(wanted, choice.rows, choice.dimensions)
-    if wanted.dtype == "string":
-        return np.full(shape, b"", dtype=object)
     dtype = numpy_dtype(wanted.dtype)
     if choice.source is Source.ZEROS:
         return np.zeros(shape, dtype)
@@ -127,150 +167,78 @@ def numpy_dtype(name: str) -> np.dtype:
         raise UnusableInput(f"Values of type {name} cannot be made here.") from error
 
 
-# Files
-
-
-def read_array(path: Path, name: str) -> np.ndarray:
-    """The array of a ``.npy``, ``.npz`` or ``.csv`` file, told by its content.
-
-    Of several in an ``.npz`` the one called ``name`` is taken. Raises `UnusableInput`.
-    """
-    if not path.name:
-        raise UnusableInput(f"{name}: no file is chosen. Choose a .npy, .npz or .csv file.")
-    try:
-        with path.open("rb") as file:
-            start = file.read(6)
-    except OSError as error:
-        raise UnusableInput(f"{path.name} cannot be read: {error.strerror}.") from error
-    if not start:
-        raise UnusableInput(f"{path.name} is empty. Choose a .npy, .npz or .csv file.")
-    if start.startswith((_NPY, _ZIP)):
-        return _read_numpy(path, name)
-    return _read_csv(path)
-
-
-def _read_numpy(path: Path, name: str) -> np.ndarray:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return _named({key: loaded[key] for key in _wanted_keys(loaded.files, name)}, name)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UnusableInput(
-            f"{path.name} is not a complete NumPy file of plain numbers: {error}"
-        ) from error
-
-
-def _wanted_keys(keys: Sequence[str], name: str) -> Sequence[str]:
-    return [name] if name in keys else keys
-
-
-def _named(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    if name in arrays:
-        return arrays[name]
-    if len(arrays) == 1:
-        return next(iter(arrays.values()))
-    held = ", ".join(arrays) or "nothing"
-    raise UnusableInput(f"Expected an array called {name}; the file holds {held}.")
-
-
-def _read_csv(path: Path) -> np.ndarray:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnusableInput(
-            f"{path.name} is neither a NumPy file nor text. Choose a .npy, .npz or .csv file."
-        ) from error
-    rows = _rows(text)
-    if len(rows) > 1 and not any(_is_number(cell) for cell in rows[0][1]):
-        rows = rows[1:]  # a line of column names
-    return _numbers(rows, path.name)
-
-
-def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """Line numbers and cells of the lines that are not blank."""
-    delimiter = next((d for d in ("\t", ";", ",") if d in text), " ")
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    return [
-        (reader.line_num, [cell.strip() for cell in row])
-        for row in reader
-        if any(cell.strip() for cell in row)
-    ]
-
-
-def _numbers(rows: Sequence[tuple[int, list[str]]], where: str) -> np.ndarray:
-    if not rows:
-        raise UnusableInput(f"{where} holds no numbers.")
-    width = len(rows[0][1])
-    for line, cells in rows:
-        if len(cells) != width:
-            raise UnusableInput(
-                f"{where}, line {line}: expected {count_text(width, 'number')} as in the first "
-                f"line, found {len(cells)}."
-            )
-        for column, cell in enumerate(cells, 1):
-            if not _is_number(cell):
-                raise UnusableInput(
-                    f"{where}, line {line}, column {column}: expected a number, found “{cell}”."
-                )
-    return np.array([[float(cell) for cell in cells] for _, cells in rows])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def parse_values(text: str, dtype: str) -> np.ndarray:
-    """Typed values: one row per line, numbers separated by commas or spaces; strings, a line each.
-
-    Raises `UnusableInput`.
-    """
-    if dtype == "string":
-        return np.array([line.encode() for line in text.splitlines()], dtype=object)
-    rows = _rows(text.replace("[", " ").replace("]", " "))
-    return _numbers(rows, "The typed text")
-
-
 # Fitting
 
 
-def _taken(array: np.ndarray, take: str) -> np.ndarray:
-    """The rows that ``take`` names: ``5`` is the first five, ``10-19`` the ten from row 10."""
+def _taken(array: np.ndarray, take: str, where: str) -> tuple[np.ndarray, str]:
+    """The rows that ``take`` names, and a remark where there are fewer of them.
+
+    ``5`` is the first five, ``10-19`` the ten from row 10.
+    """
     if not take.strip() or array.ndim == 0:
-        return array
+        return array, ""
     match = re.fullmatch(r"\s*(\d+)\s*(?:[-–:]\s*(\d+)\s*)?", take)
     if match is None:
         raise UnusableInput(f"Rows “{take}”: expected a count such as 10 or a range such as 0-9.")
     first, last = match.groups()
-    chosen = array[: int(first)] if last is None else array[int(first) : int(last) + 1]
-    if not len(chosen):
-        raise UnusableInput(f"Rows “{take}”: there are {len(array)} rows, none of them is in it.")
-    return chosen
+    start, stop = (0, int(first)) if last is None else (int(first), int(last) + 1)
+    if stop <= start:
+        raise UnusableInput(f"Rows “{take}” are none. Ask for a count such as 10 or for 0-9.")
+    held = len(array)
+    if start >= held:
+        rows = count_text(held, "row")
+        raise UnusableInput(
+            f"Rows “{take}” were asked for, and {where} has {rows}, counted from 0: none is left."
+        )
+    return array[start:stop], _cut_short(start, stop, held, where)
+
+
+def _cut_short(start: int, stop: int, held: int, where: str) -> str:
+    if stop <= held:
+        return ""
+    rows = count_text(held, "row")
+    if start == 0:
+        return f"{count_text(stop, 'row')} asked for, {where} has {held:,}: all were used."
+    return (
+        f"Rows {start}–{stop - 1} asked for, {where} has {rows}, counted from 0: "
+        f"{start}–{held - 1} were used."
+    )
 
 
 def fit(array: np.ndarray, wanted: Wanted, where: str) -> np.ndarray:
     """``array`` in the dtype that is wanted, if its shape fits. Raises `UnusableInput`.
 
-    A single example is given the batch dimension that it lacks.
+    A single example is given the batch dimension that it lacks, and a table is laid out as the
+    rows, the list or the one value that is wanted.
     """
     return _fit_dtype(_fit_shape(array, wanted, where), wanted, where)
 
 
 def _fit_shape(array: np.ndarray, wanted: Wanted, where: str) -> np.ndarray:
     shape = wanted.shape
-    if shape is None or _matches(array.shape, shape):
+    if shape is None:
         return array
-    if shape and shape[0] in (None, 1) and _matches(array.shape, shape[1:]):
-        return array[np.newaxis]
+    for candidate in _layouts(array, shape):
+        if _matches(candidate.shape, shape):
+            return candidate
     raise UnusableInput(
         f"{wanted.name}: expected {wanted.dtype} {tuple_text(shape)}; {where} has "
-        f"{array.dtype} {tuple_text(array.shape)}."
+        f"{array_text(array)}."
     )
+
+
+def _layouts(array: np.ndarray, shape: Sequence[int | None]) -> Iterator[np.ndarray]:
+    """The same values as they are, as one example, as a column, a list, a value, or as rows."""
+    yield array
+    yield array[np.newaxis]
+    yield array[..., np.newaxis]
+    if array.ndim == 2 and 1 in array.shape:
+        yield array.reshape(-1)
+    if array.size == 1:
+        yield array.reshape(())
+    known = [size for size in shape[1:] if size is not None]
+    if array.ndim == 2 and len(shape) == len(known) + 1 and array.shape[1] == math.prod(known):
+        yield array.reshape(len(array), *known)
 
 
 def _matches(found: Sequence[int], shape: Sequence[int | None]) -> bool:
@@ -280,8 +248,8 @@ def _matches(found: Sequence[int], shape: Sequence[int | None]) -> bool:
 
 
 def _fit_dtype(array: np.ndarray, wanted: Wanted, where: str) -> np.ndarray:
-    if wanted.dtype == "string":
-        if array.dtype.kind in "OSU":
+    if wanted.is_text:
+        if dtype_text(array.dtype) == "string":
             return np.vectorize(_as_bytes, otypes=[object])(array) if array.size else array
         raise _wrong_dtype(array, wanted, where, "text")
     dtype = numpy_dtype(wanted.dtype)
@@ -303,5 +271,6 @@ def _as_bytes(value: object) -> bytes:
 
 def _wrong_dtype(array: np.ndarray, wanted: Wanted, where: str, what: str) -> UnusableInput:
     return UnusableInput(
-        f"{wanted.name}: expected {wanted.dtype}, that is {what}; {where} has {array.dtype}."
+        f"{wanted.name}: expected {wanted.dtype}, that is {what}; {where} has "
+        f"{dtype_text(array.dtype)}."
     )

@@ -27,6 +27,7 @@ from explorer.engine.messages import (
     Result,
     TestSetMade,
 )
+from explorer.formats.text import dtype_text
 
 _MESSAGE_LIMIT = 64 << 20
 _FRAME = 64 << 20
@@ -57,8 +58,7 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 def header_of(name: str, array: np.ndarray) -> ArrayHeader:
     """The header that announces ``array``."""
-    text = array.dtype.kind in "OSU"
-    return ArrayHeader(name, _STRING if text else array.dtype.name, array.shape)
+    return ArrayHeader(name, dtype_text(array.dtype), array.shape)
 
 
 def headers_of(message: Command | Event) -> tuple[ArrayHeader, ...]:

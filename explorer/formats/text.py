@@ -31,10 +31,21 @@ def shape_text(shape: Shape) -> str:
 
 
 def tuple_text(shape: Shape) -> str:
-    """``(None, 32)`` becomes ``(?, 32)``; an unknown rank ``unknown``."""
+    """``(None, 32)`` becomes ``(?, 32)``, ``(8,)`` stays; an unknown rank is ``unknown``."""
     if shape is None:
         return "unknown"
-    return "(" + ", ".join("?" if d is None else str(d) for d in shape) + ")"
+    sizes = ["?" if d is None else str(d) for d in shape]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def dtype_text(dtype: np.dtype) -> str:
+    """NumPy's name of a type; ``string`` for text and bytes of any kind."""
+    return "string" if dtype.kind in "OSU" else dtype.name
+
+
+def array_text(array: np.ndarray) -> str:
+    """``float32 (8, 10)``."""
+    return f"{dtype_text(array.dtype)} {tuple_text(array.shape)}"
 
 
 def count_text(count: int, singular: str, plural: str = "") -> str:

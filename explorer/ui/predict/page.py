@@ -19,8 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from explorer.analysis.array_files import UnusableInput
 from explorer.analysis.export import export_npz
-from explorer.analysis.inputs import UnusableInput, make_input
+from explorer.analysis.inputs import make_input
 from explorer.analysis.snippets import model_code, signature_code
 from explorer.engine.messages import (
     CallSignature,
@@ -377,7 +378,7 @@ class PredictPage(QWidget):
         self._is_making = True
         self._show_state()
         self._making.run(
-            lambda: {w.name: make_input(w, choice, test_set) for w, choice in choices},
+            lambda: {w.name: make_input(w, choice, test_set).values for w, choice in choices},
             lambda inputs: self._submit(signature, inputs),
             self._not_made,
         )
