@@ -23,10 +23,16 @@ class Verdict(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Agreement:
-    """``difference`` is the largest absolute one; ``None`` where the outputs do not compare."""
+    """``difference`` is the largest absolute one; ``None`` where the outputs do not compare.
+
+    ``both_nan`` counts the places where both have NaN, which agree, ``one_nan`` those where only
+    one has, whose difference is infinite.
+    """
 
     verdict: Verdict
     difference: float | None
+    both_nan: int = 0
+    one_nan: int = 0
 
 
 def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> Agreement:
@@ -34,14 +40,28 @@ def compare(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -
     pairs = _pairs(first, second)
     if pairs is None:
         return Agreement(Verdict.OTHER_OUTPUTS, None)
-    largest, relative = 0.0, 0.0
+    largest, relative, both_nan, one_nan = 0.0, 0.0, 0, 0
     for one, other in pairs:
         difference, scale = _difference(one, other)
         largest = max(largest, difference)
         relative = max(relative, difference / scale)
+        nans = [_nans(array) for array in (one, other)]
+        both_nan += int(np.count_nonzero(nans[0] & nans[1]))
+        one_nan += int(np.count_nonzero(nans[0] ^ nans[1]))
+    return Agreement(_verdict(largest, relative), largest, both_nan, one_nan)
+
+
+def _verdict(largest: float, relative: float) -> Verdict:
     if largest == 0:
-        return Agreement(Verdict.SAME, 0.0)
-    return Agreement(Verdict.CLOSE if relative <= CLOSE else Verdict.DIFFERENT, largest)
+        return Verdict.SAME
+    return Verdict.CLOSE if relative <= CLOSE else Verdict.DIFFERENT
+
+
+def _nans(array: np.ndarray) -> np.ndarray:
+    """Where an array has NaN; text has none."""
+    with np.errstate(invalid="ignore"):
+        found: np.ndarray = np.zeros(array.shape, bool) if array.dtype == object else array != array
+    return found
 
 
 def _pairs(

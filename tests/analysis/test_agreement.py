@@ -29,8 +29,9 @@ def test_large_values_are_compared_by_their_size() -> None:
 
 def test_not_a_number_agrees_with_itself_alone() -> None:
     odd = {"y": np.array([np.nan, np.inf, 1.0])}
-    assert compare(odd, {"y": odd["y"].copy()}).verdict is Verdict.SAME
-    assert compare(odd, {"y": np.array([0.0, np.inf, 1.0])}).difference == np.inf
+    assert compare(odd, {"y": odd["y"].copy()}) == Agreement(Verdict.SAME, 0.0, both_nan=1)
+    other = compare(odd, {"y": np.array([0.0, np.inf, 1.0])})
+    assert other == Agreement(Verdict.DIFFERENT, np.inf, one_nan=1)
 
 
 @pytest.mark.parametrize(
