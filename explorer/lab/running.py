@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from explorer.formats.text import tuple_text
+from explorer.formats.text import dtype_text, tuple_text
 from explorer.lab.explaining import InputError
 from explorer.lab.models import INPUT, DemoModel
 from explorer.lab.records import CallSignature, CallTensor
@@ -58,7 +58,7 @@ def _listed(names: Mapping[str, Any]) -> str:
 
 def _fitted(tensor: CallTensor, array: np.ndarray) -> np.ndarray:
     """The array in the dtype that is expected: floating numbers are converted, others must fit."""
-    found = "string" if array.dtype.kind in "OSU" else array.dtype.name
+    found = dtype_text(array.dtype)
     if not _shape_fits(tensor.shape, array.shape):
         raise InputError(
             f"Input {tensor.name} expects the shape {tuple_text(tensor.shape)}; found "
@@ -104,8 +104,8 @@ class KerasRunner:
 
     def run(self, key: str, inputs: Arrays, passed_as: Mapping[str, str]) -> Output:
         """One call of ``predict`` with all rows in one batch, as a signature runs them."""
-        arrays = [inputs[tensor.name] for tensor in self.signatures[0].inputs]
-        rows = max([1, *(len(array) for array in arrays if array.ndim)])
+        arrays = [_for_keras(inputs[tensor.name]) for tensor in self.signatures[0].inputs]
+        rows = max([1, *(array.shape[0] for array in arrays if array.ndim)])
         given = arrays[0] if len(arrays) == 1 else arrays
         found, seconds = _timed(lambda: self._model.predict(given, batch_size=rows, verbose=0))
         values = [np.asarray(value) for value in tf.nest.flatten(found)]
@@ -114,6 +114,11 @@ class KerasRunner:
     def _output_names(self, count: int) -> Sequence[str]:
         names = [tensor.name for tensor in self.signatures[0].outputs]
         return names if len(names) == count else [f"output_{n + 1}" for n in range(count)]
+
+
+def _for_keras(array: np.ndarray) -> Any:
+    """Keras 3 takes no NumPy array of strings."""
+    return tf.constant(array) if dtype_text(array.dtype) == "string" else array
 
 
 def _inputs(model: Any, demo: DemoModel | None) -> tuple[CallTensor, ...]:

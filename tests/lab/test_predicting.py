@@ -109,6 +109,46 @@ def test_strings_go_into_a_signature(bench: Bench, corpus: Path) -> None:
     assert found["outputs"].tolist() == [[3.5], [4.0]]
 
 
+WORDS = np.array(["größer".encode(), b"", b"\xff\x00"], dtype=object)
+
+
+def test_strings_come_out_of_a_signature(bench: Bench, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Doubled(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def double(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"twice": tf.strings.join([text, text]), "bytes": tf.strings.length(text)}
+
+    module = Doubled()
+    tf.saved_model.save(module, str(tmp_path), signatures=module.double)
+    (signature,) = bench.load(tmp_path, "saved_model").signatures
+    assert signature.inputs == (CallTensor("text", "string", (None,)),)
+    found = bench.predict(LoadRef(str(tmp_path), "saved_model"), signature.key, {"text": WORDS})
+    expected = module.double(tf.constant(WORDS))
+    assert found["twice"].tolist() == expected["twice"].numpy().tolist()
+    assert found["bytes"].tolist() == expected["bytes"].numpy().tolist()
+
+
+@pytest.mark.parametrize(("line", "name"), [("keras3", "words.keras"), ("keras2", "words")])
+def test_strings_go_into_a_keras_model(bench: Bench, tmp_path: Path, line: str, name: str) -> None:
+    import keras
+    import tensorflow as tf
+    import tf_keras
+
+    library = keras if line == "keras3" else tf_keras
+    words = library.layers.TextVectorization(output_sequence_length=4)
+    words.adapt(["one two three"])
+    text = library.Input((1,), dtype="string", name="text")
+    model = library.Model(text, words(text))
+    model.save(tmp_path / name)
+    given = np.array([[b"one two"], [b"three four"]], dtype=object)
+    (found,) = bench.predict(
+        LoadRef(str(tmp_path / name), line), "predict", {"text": given}
+    ).values()
+    np.testing.assert_array_equal(found, model.predict(tf.constant(given), verbose=0))
+
+
 def feature_x(value: float) -> bytes:
     """A serialized `tf.train.Example` with the feature ``x``."""
     number = np.array(value, dtype="<f4").tobytes()
@@ -179,7 +219,7 @@ def test_loaders_that_take_real_artifacts(
         ({}, "takes inputs; given: nothing"),
         ({"inputs": X, "more": X}, "takes inputs; given: inputs, more"),
         ({"inputs": X[:, :31]}, "expects the shape (?, 32); found (5, 31)"),
-        ({"inputs": X[0]}, "expects the shape (?, 32); found (32)"),
+        ({"inputs": X[0]}, "expects the shape (?, 32); found (32,)"),
         ({"inputs": X.astype(np.int64)}, "expects float32; found int64"),
         ({"inputs": X.astype(str)}, "expects float32; found string"),
     ],
