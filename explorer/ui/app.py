@@ -14,6 +14,7 @@ from PySide6.QtCore import QLocale, QSettings
 from PySide6.QtWidgets import QApplication
 
 from explorer import __version__
+from explorer.ui.background import end_pool
 from explorer.ui.icons import app_icon
 from explorer.ui.session import Places
 from explorer.ui.theme import Theme, apply_theme, system_theme
@@ -85,6 +86,7 @@ def run(
         spare_the_collector()
         status = app.exec()
         window.shut_down()
+        end_pool()
         return status
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

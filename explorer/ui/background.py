@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
 
 T = TypeVar("T")
+_LONGEST_WAIT = 3000  # milliseconds
 
 
 class _Courier(QObject):
@@ -68,6 +69,16 @@ def run_in_pool(
             failed(error)
 
     QThreadPool.globalInstance().start(_Work(work, _Courier(owner, deliver)))
+
+
+def end_pool() -> None:
+    """Start nothing more and wait for what runs, at the end of the program.
+
+    A thread that still delivers while Qt is taken down would reach for objects that are gone.
+    """
+    pool = QThreadPool.globalInstance()
+    pool.clear()
+    pool.waitForDone(_LONGEST_WAIT)
 
 
 class Background(QObject):
