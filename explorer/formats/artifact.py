@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -176,6 +176,66 @@ class MetaGraphOps:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphOp:
+    """One operation of a stored graph; ``where`` is its graph or function, as people find it.
+
+    For example ``meta graph [serve]`` or ``meta graph [serve], function __inference_call_41``.
+    """
+
+    op: str
+    name: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A Keras configuration in the artifact, as parsed JSON; ``where`` is its file or attribute."""
+
+    where: str
+    value: Any
+
+
+class HazardKind(str, enum.Enum):
+    """What a container holds that reaches out of it, grows beyond it or can run."""
+
+    EXTERNAL_LINK = "external link"
+    EXTERNAL_STORAGE = "external storage"
+    VIRTUAL_DATASET = "virtual dataset"
+    SOFT_LINK = "soft link"
+    SYMBOLIC_LINK = "symbolic link"
+    ESCAPING_MEMBER = "escaping member"
+    EXPANDING_MEMBER = "expanding member"
+    PICKLE = "pickle"
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """A fact about the container, not yet judged.
+
+    ``where`` is the link, member or file, ``target`` what it leads to or, for an expanding
+    member, the two sizes.
+    """
+
+    kind: HazardKind
+    where: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of the stored bytes against what the format says of them.
+
+    ``rule`` names it (``crc32c``, ``zip crc-32``, ``shard present``, ``byte count``, …), ``where``
+    the tensor, block or file; ``problem`` is empty where it holds, else a sentence that says what
+    was expected and what was found.
+    """
+
+    rule: str
+    where: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One layer of the architecture. ``parameters`` is ``None`` where the weights are not here."""
 
@@ -282,7 +342,9 @@ class Artifact:
     ``format`` is the key of the ``show`` contract (``saved_model``, ``keras_hdf5``, …) and
     ``format_name`` what people call it. ``size`` is in bytes on disk. ``tensors``, ``layers``,
     ``functions`` and ``operations`` are called when needed, since listing them can take longer
-    than opening.
+    than opening. ``ops`` goes through every operation of every graph and function, ``configs``
+    through the Keras configurations, ``hazards`` through what reaches out of the container, and
+    ``checks`` reads all that carries a checksum or a size, and may take as long as reading it all.
     ``notes`` are plain sentences about what is missing or damaged.
     """
 
@@ -303,6 +365,10 @@ class Artifact:
     operations: Callable[[], Sequence[MetaGraphOps]] = field(
         default=lambda: (), repr=False, compare=False
     )
+    ops: Callable[[], Iterable[GraphOp]] = field(default=lambda: (), repr=False, compare=False)
+    configs: Callable[[], Iterable[Config]] = field(default=lambda: (), repr=False, compare=False)
+    hazards: Callable[[], Iterable[Hazard]] = field(default=lambda: (), repr=False, compare=False)
+    checks: Callable[[], Iterable[Check]] = field(default=lambda: (), repr=False, compare=False)
     notes: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
