@@ -28,7 +28,8 @@ class SaveMethod:
     ``call`` and ``load_call`` are shown; ``{name}`` stands for the target. ``keeps`` is what was
     measured to be in the artifact; ``refused`` says which variants the library refuses, and
     ``caution`` where a save succeeds and the artifact is not what one expects. ``notes_say`` is the
-    notes' own claim, translated. ``target`` is the notes' name for it, by demo key.
+    notes' own claim, translated. ``targets`` is the notes' name for it, by demo key. The library
+    writes this format where the name has one of ``endings`` and none of ``avoided``.
     """
 
     key: str
@@ -41,6 +42,8 @@ class SaveMethod:
     targets: Mapping[str, str]
     is_folder: bool
     loader: str
+    endings: tuple[str, ...] = ()
+    avoided: tuple[str, ...] = ()
     today: bool = False
     notes_say: str = ""
     refused: Mapping[Variant, Refused] | None = None
@@ -59,6 +62,10 @@ class SaveMethod:
     def refusal(self, variant: Variant) -> Refused | None:
         """Why the library refuses this variant, or ``None``."""
         return (self.refused or {}).get(variant)
+
+    def name_fits(self, name: str) -> bool:
+        """Whether the library writes this method's format to a target of that name."""
+        return name.endswith(self.endings or "") and not name.endswith(self.avoided)
 
 
 _SUBCLASSES = (Variant.SUBCLASS_2, Variant.SUBCLASS_3, Variant.PORTED_3)
@@ -105,6 +112,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "1_weight.h5", "subclass": "1_weight.h5"},
             is_folder=False,
             loader="load_weights",
+            endings=(".h5", ".hdf5"),
             refused=dict.fromkeys(
                 (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _ENDING
             ),
@@ -121,6 +129,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "2_keras_model", "subclass": "2_selfdefined_model"},
             is_folder=True,
             loader="load_model",
+            avoided=(".h5", ".hdf5", ".keras"),
             refused=dict.fromkeys(
                 (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _SAVE_FORMAT
             ),
@@ -138,6 +147,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "3_keras_model.h5", "subclass": "3_selfdefined_model.h5"},
             is_folder=False,
             loader="load_model",
+            endings=(".h5", ".hdf5"),
             refused={Variant.SUBCLASS_2: _NOT_FUNCTIONAL},
             caution=dict.fromkeys(
                 (Variant.SUBCLASS_3, Variant.PORTED_3),
@@ -192,6 +202,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "1_model.weights.h5", "subclass": "1_model.weights.h5"},
             is_folder=False,
             loader="load_weights",
+            endings=(".weights.h5",),
             today=True,
             caution={Variant.SUBCLASS_3: _TRACED},
             keeps_by_variant=dict.fromkeys(_SUBCLASSES, ("weights",)),
@@ -220,6 +231,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "3_model.keras", "subclass": "3_model.keras"},
             is_folder=False,
             loader="load_model",
+            endings=(".keras",),
             today=True,
             caution={
                 Variant.SUBCLASS_2: _NEEDS_CLASS,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from explorer.formats.occupant import occupant
 from explorer.lab.explaining import TargetError
 
 if sys.platform == "win32":
@@ -24,22 +24,18 @@ else:
     import fcntl
 
 _PREFIX = ".mfx-saving-"
-_MODEL_FILES = {"saved_model.pb", "saved_model.pbtxt", "checkpoint", "keras_metadata.pb"}
-_WRITTEN = re.compile(
-    r"saved_model\.pb(txt)?|keras_metadata\.pb|fingerprint\.pb|variables|assets(\.extra)?|debug"
-    r"|checkpoint|.+\.index|.+\.data-\d{5}-of-\d{5}"
-)
-"""What the library writes into the folder of a SavedModel or of checkpoints."""
 
 
 @contextlib.contextmanager
 def staged(target: Path, *, replace: bool) -> Iterator[Path]:
     """A path to write to, with the target's name; moved to ``target`` if the block succeeds.
 
-    If anything fails, what was at ``target`` stays. Raises `TargetError` where something is there
-    and ``replace`` is false, and `OSError`.
+    If anything fails, what was at ``target`` stays. Raises `OSError`, and `TargetError` where
+    something is there that may not be replaced. Without ``replace`` nothing may; this is told at
+    the end, so that a call that fails by itself says its own reason.
     """
-    _check(target, replace)
+    if replace:
+        _check(target, replace)
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target.parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
@@ -52,6 +48,7 @@ def staged(target: Path, *, replace: bool) -> Iterator[Path]:
             except Exception as error:
                 _name_target(error, new.parent, target.parent)
                 raise
+            _check(target, replace)
             _move(new, target, folder / "old")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -94,33 +91,13 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _check(target: Path, replace: bool) -> None:
-    if not os.path.lexists(target):
+    found = occupant(target)
+    if found is None:
         return
     if not replace:
         raise TargetError(f"{target.name} exists already. Choose another name, or replace it.")
-    if target.is_dir() and not target.is_symlink() and not _may_be_model(target):
-        raise TargetError(
-            f"{target.name} is a folder that holds no saved model, so it is not replaced. Choose "
-            "another name."
-        )
-    if foreign := _foreign(target):
-        raise TargetError(
-            f"{target.name} also holds {', '.join(foreign[:3])}, which is no part of a saved "
-            "model and would be lost, so it is not replaced. Choose another name."
-        )
-
-
-def _foreign(target: Path) -> list[str]:
-    """The members of a folder that no save method writes."""
-    if not target.is_dir() or target.is_symlink():
-        return []
-    names = sorted(member.name for member in target.iterdir())
-    return [name for name in names if not _WRITTEN.fullmatch(name)]
-
-
-def _may_be_model(folder: Path) -> bool:
-    names = [member.name for member in folder.iterdir()]
-    return not names or any(n in _MODEL_FILES or n.endswith(".index") for n in names)
+    if found.obstacle:
+        raise TargetError(found.obstacle)
 
 
 def _move(new: Path, target: Path, aside: Path) -> None:

@@ -33,6 +33,12 @@ class Places:
     scratch: Path
 
 
+def settings_title(settings: DemoSettings) -> str:
+    """``functional · Keras 3``, with the form of a subclass."""
+    form = " ported" if settings.ported else ""
+    return f"{DEMOS[settings.demo].key}{form} · {settings.line.title}"
+
+
 @dataclass
 class ModelEntry:
     """A trained model in memory."""
@@ -44,11 +50,9 @@ class ModelEntry:
 
     @property
     def title(self) -> str:
-        """``functional · Keras 3``, with the form of a subclass and a number where needed."""
-        settings = self.ref.settings
-        form = " ported" if settings.ported else ""
+        """The title of its settings, with a number where there are several."""
         number = f" · {self.number}" if self.number > 1 else ""
-        return f"{DEMOS[settings.demo].key}{form} · {settings.line.title}{number}"
+        return settings_title(self.ref.settings) + number
 
     @property
     def detail(self) -> str:
@@ -160,9 +164,10 @@ class Session(QObject):
         start = time.perf_counter()
         artifact = open_artifact(path)
         seconds = time.perf_counter() - start
-        return _Opened(artifact, self._origin(path), seconds)
+        return _Opened(artifact, self.origin(path), seconds)
 
-    def _origin(self, path: str) -> Mapping[str, str] | None:
+    def origin(self, path: str) -> Mapping[str, str] | None:
+        """The record of writing what is at ``path``, if this program did; may be on any thread."""
         local = Path(path)
         if "://" in path or not local.exists():
             return None

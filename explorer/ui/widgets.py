@@ -37,6 +37,7 @@ from PySide6.QtWidgets import (
 from explorer.ui.theme import HEADER_HEIGHT, ROW_HEIGHT, color, mono_font, ui_font
 
 _CELL_PADDING = 18
+_BUTTON_PADDING = 14
 _ROWS_MEASURED = 50
 Index = QModelIndex | QPersistentModelIndex
 
@@ -146,6 +147,16 @@ def button(
         widget.setShortcut(shortcut)
     widget.setToolTip(f"{tip or text} ({shortcut})" if shortcut else tip or text)
     return widget
+
+
+def retitle(widget: QPushButton, text: str) -> None:
+    """Give a button another text, shortened to its width; it keeps its shortcut."""
+    room = max(widget.width() - 2 * _BUTTON_PADDING, 0)
+    shown = widget.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room)
+    shortcut = widget.shortcut()  # which Qt drops when the text changes
+    widget.setText(shown.replace("&", "&&"))
+    widget.setShortcut(shortcut)
+    widget.setAccessibleName(text)
 
 
 def describe(widget: QWidget, name: str, accessible: str, tip: str = "") -> None:

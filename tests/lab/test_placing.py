@@ -8,6 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import h5py
 import pytest
 
 from explorer.lab.explaining import TargetError
@@ -18,6 +19,11 @@ def write_model(folder: Path, content: str) -> None:
     (folder / "variables").mkdir(parents=True)
     (folder / "saved_model.pb").write_text(content)
     (folder / "variables" / "variables.index").write_text(content)
+
+
+def write_weights(file: Path) -> None:
+    with h5py.File(file, "w") as weights:
+        weights["vars/0"] = [1.0, 2.0]
 
 
 def content_of(folder: Path) -> set[str]:
@@ -40,7 +46,7 @@ def test_a_file_is_written_beside_the_target_under_its_own_name(tmp_path: Path) 
 def test_files_and_folders_replace_each_other(tmp_path: Path, old: str, new: str) -> None:
     target = tmp_path / "model"
     if old == "file":
-        target.write_text("old")
+        write_weights(target)
     else:
         write_model(target, "old")
     with staged(target, replace=True) as path:
@@ -54,10 +60,42 @@ def test_files_and_folders_replace_each_other(tmp_path: Path, old: str, new: str
 
 def test_nothing_is_replaced_without_being_asked(tmp_path: Path) -> None:
     target = tmp_path / "model.h5"
-    target.write_text("old")
-    with pytest.raises(TargetError, match="exists already"), staged(target, replace=False):
-        pytest.fail("nothing may be written")
-    assert target.read_text() == "old"
+    write_weights(target)
+    old = target.read_bytes()
+    with (
+        pytest.raises(TargetError, match="exists already"),
+        staged(target, replace=False) as path,
+    ):
+        path.write_text("new")
+    assert target.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_what_appears_while_the_model_is_written_is_not_lost(tmp_path: Path, replace: bool) -> None:
+    target = tmp_path / "model.h5"
+
+    def save_slowly() -> None:
+        with staged(target, replace=replace) as path:
+            path.write_text("new")
+            target.write_text("notes of somebody else")
+
+    with pytest.raises(TargetError):
+        save_slowly()
+    assert target.read_text() == "notes of somebody else"
+
+
+def test_a_file_that_is_no_model_is_not_replaced(tmp_path: Path) -> None:
+    notes, table = tmp_path / "notes.h5", tmp_path / "table.h5"
+    notes.write_text("years of work")
+    with h5py.File(table, "w") as file:
+        file["measured"] = [1.0, 2.0]
+    measured = table.read_bytes()
+    for target, reason in ((notes, "cannot be read as a model"), (table, "holds no Keras model")):
+        with pytest.raises(TargetError, match=reason), staged(target, replace=True):
+            pytest.fail("nothing may be written")
+    assert notes.read_text() == "years of work"
+    assert table.read_bytes() == measured
 
 
 def test_a_folder_without_a_model_is_not_replaced(tmp_path: Path) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer.lab.catalog import SAVE_METHODS, DemoSettings, SaveMethod, Variant
+from explorer.ui.lab.targets import name_problem
 from explorer.ui.widgets import (
     ChipRow,
     ElidedLabel,
@@ -24,6 +26,7 @@ from explorer.ui.widgets import (
     label,
     page_scroll,
     restyle,
+    retitle,
     set_tone,
 )
 
@@ -140,6 +143,7 @@ class SavePanel(QWidget):
         column.addWidget(self._list(), 1)
         column.addWidget(self._target_row())
         self.save = button("", "save.run", role="primary", shortcut="Ctrl+S")
+        self.save.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.save.clicked.connect(self._ask)
         column.addWidget(self.save)
         self.hint = label("", "small", wrap=True, name="save.hint")
@@ -218,19 +222,26 @@ class SavePanel(QWidget):
     def _refresh_button(self) -> None:
         if self._settings is None:
             return
-        refused = SAVE_METHODS[self._chosen].refusal(self._settings.variant) is not None
+        method, variant = SAVE_METHODS[self._chosen], self._settings.variant
         name = self.target.text().strip()
-        if refused:
-            self.save.setText(self.tr("Try it all the same"))
+        if method.refusal(variant) is not None:
+            text = self.tr("Try it all the same")
         else:
-            self.save.setText(self.tr("Save · {name}").format(name=name))
+            text = self.tr("Save · {name}").format(name=name) if name else self.tr("Save")
+        retitle(self.save, text)
         ready = self._has_model and not self._busy
         self.save.setEnabled(ready and bool(name))
         self.save_all.setEnabled(ready)
-        self.hint.setText(
-            "" if self._has_model else self.tr("Train this model first, then save it.")
-        )
-        self.hint.setVisible(not self._has_model)
+        self._show_hint(name_problem(name, method, variant))
+
+    def _show_hint(self, problem: str) -> None:
+        hint = problem if self._has_model else self.tr("Train this model first, then save it.")
+        self.hint.setText(hint)
+        self.hint.setVisible(bool(hint))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._refresh_button()
 
     def _ask(self) -> None:
         self.save_asked.emit(self._chosen, self.target.text().strip())

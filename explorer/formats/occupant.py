@@ -1,0 +1,99 @@
+"""What stands at a path that something new is to be saved to, and whether it may be replaced."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.registry import open_artifact
+
+_MODEL_FILES = {"saved_model.pb", "saved_model.pbtxt", "checkpoint", "keras_metadata.pb"}
+_WRITTEN = re.compile(
+    r"saved_model\.pb(txt)?|keras_metadata\.pb|fingerprint\.pb|variables|assets(\.extra)?|debug"
+    r"|checkpoint|.+\.index|.+\.data-\d{5}-of-\d{5}"
+)
+"""What TensorFlow writes into the folder of a SavedModel or of checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """``kind`` is such as ``a Keras HDF5 file``; ``size`` in bytes, ``changed`` in seconds since
+    the epoch. ``obstacle`` says why it must not be replaced, and is empty where it may be.
+    """
+
+    kind: str
+    size: int
+    changed: float
+    is_model: bool = False
+    obstacle: str = ""
+
+
+def occupant(path: Path) -> Occupant | None:
+    """What stands at ``path``, or ``None``; a symbolic link is not followed.
+
+    Only what is empty, a link or a readable model may be replaced, and a folder only if it holds
+    nothing else: whatever else there is, somebody may miss. Raises `OSError`.
+    """
+    if not os.path.lexists(path):
+        return None
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return _occupant(path, f"a symbolic link to {path.readlink()}, which itself stays")
+    if stat.S_ISDIR(mode):
+        return _folder(path)
+    if stat.S_ISREG(mode):
+        return _file(path)
+    return _occupant(path, "a device or a pipe", obstacle=f"{path.name} is a device or a pipe")
+
+
+def _occupant(path: Path, kind: str, *, obstacle: str = "") -> Occupant:
+    found = path.lstat()
+    reason = f"{obstacle}, so it is not replaced. Choose another name." if obstacle else ""
+    return Occupant(kind, found.st_size, found.st_mtime, obstacle=reason)
+
+
+def _folder(path: Path) -> Occupant:
+    names = sorted(member.name for member in path.iterdir())
+    if not names:
+        return _occupant(path, "an empty folder")
+    if not any(name in _MODEL_FILES or name.endswith(".index") for name in names):
+        reason = f"{path.name} is a folder that holds no saved model"
+        return _occupant(path, "a folder without a model", obstacle=reason)
+    if foreign := [name for name in names if not _WRITTEN.fullmatch(name)]:
+        reason = (
+            f"{path.name} also holds {', '.join(foreign[:3])}, which is no part of a saved model "
+            "and would be lost"
+        )
+        return _occupant(path, "a folder with more than a model", obstacle=reason)
+    try:
+        return _model(path, "a folder with {article} {format}")
+    except UnreadableArtifact:
+        return _occupant(path, "a folder with a model that cannot be read")
+
+
+def _file(path: Path) -> Occupant:
+    if path.stat().st_size == 0:
+        return _occupant(path, "an empty file")
+    try:
+        return _model(path, "{article} {format} file")
+    except UnreadableArtifact:
+        reason = f"{path.name} is a file that cannot be read as a model"
+        return _occupant(path, "a file that is no model", obstacle=reason)
+
+
+def _model(path: Path, kind: str) -> Occupant:
+    artifact = open_artifact(str(path))
+    try:
+        if artifact.format == "hdf5":
+            reason = f"{path.name} is an HDF5 file that holds no Keras model"
+            return _occupant(path, "an HDF5 file without a model", obstacle=reason)
+        name = artifact.format_name
+        article = "an" if name.startswith("HDF5") else "a"
+        text = kind.format(article=article, format=name)
+        return Occupant(text, artifact.size, path.stat().st_mtime, is_model=True)
+    finally:
+        artifact.close()

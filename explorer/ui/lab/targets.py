@@ -1,0 +1,100 @@
+"""Where a save goes: whether the name will do, and what stands there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication
+
+from explorer.formats.occupant import Occupant, occupant
+from explorer.formats.text import bytes_text
+from explorer.lab.catalog import SaveMethod, Variant
+
+_LONGEST_NAME = 150
+"""Bytes; file systems allow 255, and a save needs a longer temporary name for a while."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A path to save to, with what stands there (``None``: nothing) and whether it is our own."""
+
+    path: Path
+    occupant: Occupant | None
+    made_here: bool = False
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be saved to; empty where it can."""
+        return "" if self.occupant is None else self.occupant.obstacle
+
+
+def look_at(path: Path, is_ours: Callable[[Path], bool]) -> Target:
+    """What stands at ``path``; reads files, so it is for the pool. Raises `OSError`."""
+    found = occupant(path)
+    ours = found is not None and found.is_model and is_ours(path)
+    return Target(path, found, made_here=ours)
+
+
+def described(target: Target) -> str:
+    """``a Keras HDF5 file that this app wrote, 84.0 KB, saved today at 12:31``."""
+    found = target.occupant
+    if found is None:
+        return ""
+    size, when = bytes_text(found.size), _moment(found.changed)
+    if not found.is_model:
+        return _tr("{kind}, {size}, last changed {when}").format(
+            kind=found.kind, size=size, when=when
+        )
+    text = (
+        _tr("{kind} that this app wrote, {size}, saved {when}")
+        if target.made_here
+        else _tr("{kind} that this app did not write, {size}, saved {when}")
+    )
+    return text.format(kind=found.kind, size=size, when=when)
+
+
+def _moment(seconds: float) -> str:
+    when = datetime.fromtimestamp(seconds)
+    if when.date() == datetime.now().date():
+        return _tr("today at {time}").format(time=f"{when:%H:%M}")
+    return f"{when.day} {when:%b %Y, %H:%M}"
+
+
+def name_problem(name: str, method: SaveMethod, variant: Variant) -> str:
+    """Why ``method`` cannot save to ``name`` in the workspace; empty where it can.
+
+    A method that the library refuses may have any ending: then its own error is what is asked for.
+    """
+    if not name:
+        return _tr("Type a name for the artifact.")
+    if name in (".", "..") or any(c in "/\\" or ord(c) < 32 for c in name):
+        return _tr(
+            "The name is that of a file or folder in the workspace: it has no slash in it. Choose "
+            "another workspace at the top of the window to save elsewhere."
+        )
+    if len(name.encode()) > _LONGEST_NAME:
+        return _tr("The name has {n} bytes; {most} is the most. Choose a shorter one.").format(
+            n=len(name.encode()), most=_LONGEST_NAME
+        )
+    if method.refusal(variant) is None and not method.name_fits(name):
+        return _ending_problem(method)
+    return ""
+
+
+def _ending_problem(method: SaveMethod) -> str:
+    if method.endings:
+        return _tr(
+            "For “{method}” the name ends in {endings}: by the ending Keras decides what it "
+            "writes. Add it to the name."
+        ).format(method=_tr(method.title), endings=_tr(" or ").join(method.endings))
+    return _tr(
+        "For “{method}”, which makes a folder, the name does not end in {endings}: Keras would "
+        "write one HDF5 file. Choose another ending, or none."
+    ).format(method=_tr(method.title), endings=_tr(" or ").join(method.avoided))
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Target", text)

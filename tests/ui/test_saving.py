@@ -1,0 +1,139 @@
+"""Saving over something, and names that will not do: nothing is lost, and everything is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QPushButton
+
+from explorer.ui.driver import Driver
+
+
+@pytest.fixture
+def workspace(driver: Driver) -> Path:
+    """The folder that the Lab saves to, with a trained model to be saved."""
+    driver.train()
+    folder = driver.window.session.places.workspace
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def save(driver: Driver, method: str, name: str = "") -> None:
+    driver.clear_notice()
+    driver.click("nav.lab")
+    driver.click(f"save.method.{method}")
+    if name:
+        driver.enter("save.target", name)
+    driver.click("save.run")
+
+
+def assert_refused(driver: Driver, *words: str) -> None:
+    notice = driver.notice()
+    assert notice.title == "It was not saved"
+    for word in words:
+        assert word in notice.text
+    assert not driver.asked()
+    assert not driver.window.lab.busy
+
+
+def question(driver: Driver) -> str:
+    driver.until(driver.asked, "a question")
+    text = driver.find(QLabel, "question.text").text()
+    driver.answer(proceed=False)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "expected"),
+    [
+        ("whole_h5", "plain", ".h5 or .hdf5"),
+        ("keras_archive", "model.h5", ".keras"),
+        ("weights_today", "model.h5", ".weights.h5"),
+    ],
+)
+def test_a_name_of_another_format_is_refused(
+    driver: Driver, workspace: Path, method: str, name: str, expected: str
+) -> None:
+    (workspace / name).write_text("here before")
+    save(driver, method, name)
+    assert_refused(driver, expected)
+    assert expected in driver.window.lab.saving.hint.text()
+    assert (workspace / name).read_text() == "here before"
+
+
+def test_what_is_no_model_is_never_replaced(driver: Driver, workspace: Path) -> None:
+    notes = workspace / "notes.h5"
+    notes.write_text("Dear diary")
+    save(driver, "whole_h5", "notes.h5")
+    assert_refused(driver, "notes.h5 is a file that cannot be read as a model")
+    with h5py.File(workspace / "table.h5", "w") as file:
+        file["measured"] = [1.0]
+    save(driver, "whole_h5", "table.h5")
+    assert_refused(driver, "holds no Keras model")
+    folder = workspace / "4_keras_model"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"")
+    (folder / "thesis.txt").write_text("years of work")
+    save(driver, "saved_model")
+    assert_refused(driver, "thesis.txt")
+    assert notes.read_text() == "Dear diary"
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_question_names_what_would_be_replaced(
+    driver: Driver, workspace: Path, corpus: Path
+) -> None:
+    save(driver, "whole_h5")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    save(driver, "whole_h5")
+    text = question(driver)
+    assert "a Keras HDF5 file that this app wrote" in text
+    assert "KB, saved today at" in text
+    (workspace / "other.h5").write_bytes((corpus / "emotion_model.hdf5").read_bytes())
+    save(driver, "whole_h5", "other.h5")
+    assert "a Keras HDF5 file that this app did not write, 852 KB" in question(driver)
+
+
+def test_no_question_where_the_library_refuses_all_the_same(
+    driver: Driver, workspace: Path
+) -> None:
+    (workspace / "1_weight.h5").write_text("here before")
+    save(driver, "weights_h5")
+    notice = driver.notice()
+    assert "ValueError: The filename must end in" in notice.text
+    assert not driver.asked()
+    assert (workspace / "1_weight.h5").read_text() == "here before"
+
+
+def test_saving_by_every_method_leaves_out_what_must_stay(driver: Driver, workspace: Path) -> None:
+    notes = workspace / "3_model.keras"
+    notes.write_text("Dear diary")
+    driver.click("save.all")
+    notice = driver.notice()
+    assert notice.title == "6 artifacts saved, 1 not"
+    assert "3_model.keras is a file that cannot be read as a model" in notice.text
+    assert notes.read_text() == "Dear diary"
+
+
+def test_an_empty_name_is_told(driver: Driver, workspace: Path) -> None:
+    driver.click("save.method.saved_model")
+    driver.window.lab.saving.target.clear()
+    assert driver.window.lab.saving.hint.text() == "Type a name for the artifact."
+    assert driver.window.lab.saving.hint.isVisible()
+    assert not driver.find(QPushButton, "save.run").isEnabled()
+    driver.enter("save.target", "named")
+    assert not driver.window.lab.saving.hint.isVisible()
+    assert driver.find(QPushButton, "save.run").text() == "Save · named"
+
+
+def test_the_key_saves_whatever_the_button_says(driver: Driver, workspace: Path) -> None:
+    driver.click("save.method.saved_model")
+    driver.enter("save.target", "by_key")
+    driver.window.activateWindow()
+    QTest.keyClick(driver.window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    assert (workspace / "by_key" / "saved_model.pb").exists()
