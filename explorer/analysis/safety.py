@@ -1,0 +1,93 @@
+"""What in an artifact can harm whoever loads or runs it, found without loading or running it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from explorer.analysis.finding import Finding, Severity
+from explorer.analysis.unsafe_configs import config_findings
+from explorer.analysis.unsafe_ops import op_findings
+from explorer.formats.artifact import Artifact, Hazard, HazardKind, Tensor
+from explorer.formats.selection import MOST_PACKED, UNQUESTIONED
+from explorer.formats.text import bytes_text
+
+_BITS = re.compile(r"[a-z]+(\d+)")
+"""The width in the name of a type: ``bfloat16``, ``complex64``, ``float8_e4m3fn``."""
+
+
+def scan(artifact: Artifact) -> list[Finding]:
+    """Every finding, the worst first.
+
+    Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
+    """
+    found = [
+        *(_judged(hazard) for hazard in artifact.hazards()),
+        *config_findings(artifact.configs()),
+        *op_findings(artifact.ops()),
+        *_inflated(artifact.tensors()),
+    ]
+    order = list(Severity)
+    return sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
+
+
+_HAZARDS = {
+    HazardKind.EXTERNAL_LINK: (
+        Severity.DANGER,
+        "The link leads to {target}: whatever follows it reads another file of the machine.",
+    ),
+    HazardKind.EXTERNAL_STORAGE: (
+        Severity.DANGER,
+        "The values are taken from {target}: loading reads another file of the machine as weights.",
+    ),
+    HazardKind.VIRTUAL_DATASET: (
+        Severity.DANGER,
+        "The values are taken from {target}: loading reads another file of the machine as weights.",
+    ),
+    HazardKind.SOFT_LINK: (
+        Severity.NOTE,
+        "The link leads to {target} in the same file; Keras writes no such links.",
+    ),
+    HazardKind.SYMBOLIC_LINK: (
+        Severity.DANGER,
+        "The symbolic link leads to {target}, out of the folder: loading reads a file that is not "
+        "part of the model.",
+    ),
+    HazardKind.ESCAPING_MEMBER: (
+        Severity.DANGER,
+        "Unpacking this member writes a file outside the folder that the archive is unpacked to.",
+    ),
+    HazardKind.EXPANDING_MEMBER: (
+        Severity.DANGER,
+        "Unpacking this member fills memory or disk: it expands {target}, and no model's weights "
+        "shrink that much.",
+    ),
+    HazardKind.PICKLE: (
+        Severity.DANGER,
+        "Pickled objects run code of the file's author as soon as they are loaded.",
+    ),
+}
+
+
+def _judged(hazard: Hazard) -> Finding:
+    severity, message = _HAZARDS[hazard.kind]
+    rule = hazard.kind.value.replace(" ", "-")
+    return Finding(severity, rule, hazard.where, message.format(target=hazard.target))
+
+
+def _inflated(tensors: Iterable[Tensor]) -> Iterator[Finding]:
+    for tensor in tensors:
+        declared = tensor.element_count * _bits(tensor.dtype) // 8
+        if declared > UNQUESTIONED and declared > tensor.nbytes * MOST_PACKED:
+            yield Finding(
+                Severity.DANGER,
+                "inflated-tensor",
+                tensor.path,
+                f"It declares {bytes_text(declared)}, but only {bytes_text(tensor.nbytes)} are "
+                "stored: loading it would fill the memory.",
+            )
+
+
+def _bits(dtype: str) -> int:
+    width = _BITS.match(dtype)
+    return int(width[1]) if width else 8 if dtype == "bool" else 0

@@ -1,0 +1,200 @@
+"""Safety findings, on configs that Keras itself wrote and on those of its security advisories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from explorer.analysis.keras_names import FUNCTIONS, LAYERS
+from explorer.analysis.unsafe_configs import config_findings
+from explorer.analysis.unsafe_ops import op_findings
+from explorer.formats.artifact import Config, GraphOp
+
+
+def rules(config: Any) -> set[tuple[str, str]]:
+    found = config_findings([Config("config.json", config)])
+    return {(finding.severity.value, finding.rule) for finding in found}
+
+
+def keras_object(module: str, name: str, config: Any = None) -> dict[str, Any]:
+    kind = {"class_name": "function", "config": name} if config is None else {"class_name": name}
+    return {"module": module, "config": config, "registered_name": None, **kind}
+
+
+# What Keras itself writes
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    import keras
+
+    return keras
+
+
+@pytest.fixture(scope="module")
+def tf_keras() -> Any:
+    import tf_keras
+
+    return tf_keras
+
+
+def test_the_layers_of_both_keras_lines_are_known(keras: Any, tf_keras: Any) -> None:
+    for library in (keras, tf_keras):
+        there = {
+            name
+            for name, found in vars(library.layers).items()
+            if isinstance(found, type) and issubclass(found, library.layers.Layer)
+        }
+        assert len(there) > 90
+        assert there <= LAYERS
+
+
+def test_the_activations_and_losses_of_both_keras_lines_are_known(
+    keras: Any, tf_keras: Any
+) -> None:
+    for library in (keras, tf_keras):
+        for module in (library.activations, library.losses):
+            functions = {
+                name
+                for name, found in vars(module).items()
+                if callable(found) and name == name.lower() and not name.startswith("_")
+            }
+            assert functions - {"get", "serialize", "deserialize"} <= FUNCTIONS
+
+
+def ordinary(library: Any) -> Any:
+    layers = library.layers
+    words = layers.Input((4,), dtype="int32")
+    numbers = layers.Input((8, 8, 3))
+    read = layers.LSTM(4)(layers.Embedding(10, 3)(words))
+    seen = layers.Flatten()(layers.BatchNormalization()(layers.Conv2D(2, 3)(numbers)))
+    inner = library.Sequential([layers.Dense(4, activation="relu"), layers.Dropout(0.5)])
+    joined = inner(layers.Concatenate()([read, seen]))
+    model = library.Model([words, numbers], layers.Dense(2, activation="softmax")(joined))
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("line", ["keras", "tf_keras"])
+def test_an_ordinary_model_has_no_findings(line: str, request: pytest.FixtureRequest) -> None:
+    library = request.getfixturevalue(line)
+    assert rules(json.loads(ordinary(library).to_json())) == set()
+
+
+def test_compile_settings_of_keras_have_no_findings(keras: Any) -> None:
+    assert rules(ordinary(keras).get_compile_config()) == set()
+
+
+@pytest.mark.parametrize("line", ["keras", "tf_keras"])
+def test_a_lambda_layer_with_code_is_a_danger(line: str, request: pytest.FixtureRequest) -> None:
+    library = request.getfixturevalue(line)
+    inputs = library.layers.Input((2,))
+    model = library.Model(inputs, library.layers.Lambda(lambda x: x + 1, name="trap")(inputs))
+    config = Config("config.json", json.loads(model.to_json()))
+    found = [f for f in config_findings([config]) if f.severity.value == "danger"]
+    assert [f.rule for f in found] == ["lambda-code"]
+    assert {f.where for f in found} == {"config.json: trap"}
+
+
+def test_a_class_of_ones_own_is_to_be_supplied(keras: Any) -> None:
+    @keras.saving.register_keras_serializable("mine")
+    class Doubled(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x * 2
+
+    inputs = keras.layers.Input((2,))
+    model = keras.Model(inputs, Doubled()(inputs))
+    assert rules(json.loads(model.to_json())) == {("warning", "custom-object")}
+
+
+def test_a_function_of_ones_own_is_to_be_supplied(tf_keras: Any) -> None:
+    def my_activation(x: Any) -> Any:
+        return x
+
+    inputs = tf_keras.layers.Input((2,))
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(1, activation=my_activation)(inputs))
+    assert rules(json.loads(model.to_json())) == {("warning", "custom-object")}
+
+
+# Configs of Keras's security advisories, written by hand
+
+
+@pytest.mark.parametrize(
+    ("config", "rule"),
+    [
+        (keras_object("os", "system"), "outside-keras"),
+        (keras_object("builtins", "eval"), "outside-keras"),
+        (keras_object("subprocess", "Popen", {"args": "id"}), "outside-keras"),
+        (keras_object("keras.utils", "get_file"), "function-outside-modelling"),
+        (keras_object("keras.src.utils.file_utils", "get_file"), "function-outside-modelling"),
+        (
+            keras_object("keras.config", "enable_unsafe_deserialization"),
+            "function-outside-modelling",
+        ),
+        (keras_object("keras.models", "load_model"), "function-outside-modelling"),
+        (
+            keras_object("keras.layers", "StringLookup", {"vocabulary": "/etc/passwd"}),
+            "reads-vocabulary",
+        ),
+        (keras_object("keras.layers", "TFSMLayer", {"filepath": "evil"}), "loads-saved-model"),
+        (keras_object("keras.layers", "TorchModuleWrapper", {"module": "AA=="}), "pickle"),
+        (
+            {"class_name": "TFOpLambda", "config": {"function": "io.write_file"}},
+            "calls-tensorflow",
+        ),
+        (
+            {"class_name": "Lambda", "config": {"function": ["4wEAAA==", None, None]}},
+            "lambda-code",
+        ),
+    ],
+)
+@pytest.mark.parametrize("around", [lambda c: c, lambda c: {"config": {"layers": [{"a": [c]}]}}])
+def test_configs_that_reach_out_of_keras_are_a_danger(
+    config: Any, rule: str, around: Callable[[Any], Any]
+) -> None:
+    assert ("danger", rule) in rules(around(config))
+
+
+def test_a_config_nested_without_end_is_gone_through() -> None:
+    config: dict[str, Any] = keras_object("os", "system")
+    for _ in range(50_000):
+        config = {"config": config}
+    assert ("danger", "outside-keras") in rules(config)
+
+
+# Operations
+
+
+@pytest.mark.parametrize(
+    ("op", "severity", "rule"),
+    [
+        ("PyFunc", "danger", "calls-python"),
+        ("EagerPyFunc", "danger", "calls-python"),
+        ("ReadFile", "danger", "reads-file"),
+        ("WriteFile", "danger", "writes-file"),
+        ("FlexWriteFile", "danger", "writes-file"),
+        ("RpcCall", "danger", "reaches-network"),
+        ("TFRecordDatasetV2", "warning", "reads-records"),
+        ("XlaCustomCallV2", "warning", "native-code"),
+        ("XlaCallModule", "note", "compiled-program"),
+    ],
+)
+def test_operations_that_reach_out_are_found(op: str, severity: str, rule: str) -> None:
+    where = "meta graph [serve], function f"
+    (found,) = op_findings([GraphOp("MatMul", "a", where), GraphOp(op, "b", where)])
+    assert (found.severity.value, found.rule, found.where) == (severity, rule, f"{where}: b")
+
+
+@pytest.mark.parametrize(
+    "op", ["SaveV2", "RestoreV2", "StaticRegexFullMatch", "MatMul", "IfReadFileX"]
+)
+def test_operations_of_every_model_are_none(op: str) -> None:
+    assert list(op_findings([GraphOp(op, "x", "graph")])) == []
+
+
+def test_one_kind_of_operation_in_one_place_is_one_finding() -> None:
+    ops = [GraphOp("ReadFile", f"read_{number}", "graph") for number in range(1200)]
+    assert [f.where for f in op_findings(ops)] == ["graph: read_0 and 1,199 more"]
