@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,9 +23,11 @@ from explorer.engine.messages import Failed
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.ui.icons import icon
 from explorer.ui.theme import dress
-from explorer.ui.widgets import button, describe, label, restyle
+from explorer.ui.widgets import ElidedLabel, button, describe, label, restyle
 
-_LONGEST = 600  # characters of an error shown at once; all of it is in the details
+_LONGEST = 600  # characters of a message shown at once; all of it is in the details
+_LONG_STRETCH = re.compile(r"(\S{40})\S{16,}(\S{40})")
+_VALUES = re.compile(r"(<tf\.Tensor: shape=\([^)]*\), dtype=\w+), numpy=.*?(?:>|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,38 @@ class Notice:
     text: str = ""
     details: str = ""
 
+    def everything(self) -> str:
+        """Text and details, whole."""
+        return f"{self.text}\n\n{self.details}".strip()
+
 
 def notice_for(title: str, error: Exception | Failed) -> Notice:
     """The notice of an error: what happened, why, what to do next, and all details."""
     if isinstance(error, Failed):
-        message = _without_frames(error.message)
+        message = _without_values(_without_frames(error.message))
         said = f"{error.exception}: {message}" if message else error.exception
-        shown = said if len(said) <= _LONGEST else said[:_LONGEST] + " …"
-        text = f"{error.reason}\n{shown}" if error.reason else shown
-        return Notice("error", title, text, error.traceback or said)
+        text = f"{error.reason}\n{said}" if error.reason else said
+        return Notice("error", title, text, error.traceback or error.message)
     if isinstance(error, UnreadableArtifact):
         reasons = "\n".join(f"{name}: {why}" for name, why in error.reasons.items())
         found = f"First bytes: {error.found}" if error.found else ""
         return Notice("error", title, str(error), "\n\n".join(filter(None, (found, reasons))))
     return Notice("error", title, f"{type(error).__name__}: {error}")
+
+
+def shortened(text: str) -> str:
+    """The text with its long unbroken stretches, such as paths, cut in the middle."""
+    return _LONG_STRETCH.sub(lambda found: f"{found[1]}…{found[2]}", text)
+
+
+def _at_a_glance(text: str) -> str:
+    text = shortened(text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " …"
+
+
+def _without_values(message: str) -> str:
+    """TensorFlow writes tensors into messages with all they hold."""
+    return _VALUES.sub(r"\1>", message)
 
 
 def _without_frames(message: str) -> str:
@@ -75,7 +96,7 @@ class NoticeBar(QFrame):
         row.setContentsMargins(14, 10, 8, 10)
         column = QVBoxLayout()
         column.setSpacing(3)
-        self._title = label("", "strong", name="notice.title")
+        self._title = ElidedLabel("", "strong", name="notice.title")
         self._text = label("", wrap=True, name="notice.text")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         column.addWidget(self._title)
@@ -97,9 +118,11 @@ class NoticeBar(QFrame):
         """Replace what is shown."""
         self.notice = notice
         self._title.setText(notice.title)
-        self._text.setText(notice.text)
+        shown = _at_a_glance(notice.text)
+        self._text.setText(shown)
+        self._text.setToolTip(notice.text if shown != notice.text else "")
         self._text.setVisible(bool(notice.text))
-        self._details.setVisible(bool(notice.details))
+        self._details.setVisible(bool(notice.details) or shown != notice.text)
         self.setProperty("level", notice.level)
         self.setAccessibleName(notice.title)
         restyle(self)
@@ -130,8 +153,8 @@ class DetailsDialog(QDialog):
         self.resize(860, 480)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
-        column.addWidget(label(notice.text, wrap=True))
-        text = QPlainTextEdit(notice.details)
+        column.addWidget(label(_at_a_glance(notice.text), wrap=True))
+        text = QPlainTextEdit(notice.everything())
         text.setReadOnly(True)
         text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         describe(text, "details.text", self.tr("Details"))
@@ -139,9 +162,7 @@ class DetailsDialog(QDialog):
         row = QHBoxLayout()
         row.addStretch(1)
         copy = button(self.tr("Copy"), "details.copy", tip=self.tr("Copy everything"))
-        copy.clicked.connect(
-            lambda: QGuiApplication.clipboard().setText(f"{notice.text}\n\n{notice.details}")
-        )
+        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(text.toPlainText()))
         close = button(self.tr("Close"), "details.close", role="primary")
         close.clicked.connect(self.accept)
         row.addWidget(copy)
@@ -170,8 +191,10 @@ class Question(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(10)
-        column.addWidget(label(title, "title", wrap=True))
-        column.addWidget(label(text, wrap=True, name="question.text"))
+        column.addWidget(label(shortened(title), "title", wrap=True))
+        said = label(shortened(text), wrap=True, name="question.text")
+        said.setToolTip(text if said.text() != text else "")
+        column.addWidget(said)
         row = QHBoxLayout()
         row.addStretch(1)
         back = button(self.tr("Cancel"), "question.back")

@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -15,10 +16,11 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QHeaderView,
@@ -28,8 +30,12 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QTableView,
     QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -38,6 +44,8 @@ from explorer.ui.theme import HEADER_HEIGHT, ROW_HEIGHT, color, mono_font, ui_fo
 
 _CELL_PADDING = 18
 _BUTTON_PADDING = 14
+_COMBO_PADDING = 4
+_WIDEST_POPUP = 900
 _ROWS_MEASURED = 50
 Index = QModelIndex | QPersistentModelIndex
 
@@ -171,10 +179,60 @@ def spin_box(name: str, accessible: str, low: int, high: int, value: int = 0) ->
     box = QSpinBox()
     box.setRange(low, high)
     box.setValue(value)
+    spin_box_look(box, name, accessible)
+    return box
+
+
+def spin_box_look(box: QSpinBox, name: str, accessible: str) -> None:
+    """Give a number field its margins, object name and accessible name."""
     box.setMinimumWidth(40)
     box.lineEdit().setTextMargins(6, 0, 0, 0)  # a style sheet's padding does not reach it
     describe(box, name, accessible)
-    return box
+
+
+class ComboBox(QComboBox):
+    """A choice whose text is shortened where there is no room; the tooltip has all of it."""
+
+    def __init__(self, name: str, accessible: str) -> None:
+        super().__init__()
+        self.setMinimumWidth(40)
+        self.setMinimumContentsLength(4)
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        describe(self, name, accessible)
+
+    def shown_text(self) -> str:
+        """The current text as it is painted."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        return self.fontMetrics().elidedText(
+            self.currentText(), Qt.TextElideMode.ElideMiddle, field.width() - _COMBO_PADDING
+        )
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self.shown_text()
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), f"{self.toolTip()}: {self.currentText()}", self)
+            return True
+        return super().event(event)
+
+    def showPopup(self) -> None:
+        """The list is as wide as its texts, up to what a screen shows."""
+        needed = self.view().sizeHintForColumn(0) + 2 * _CELL_PADDING
+        self.view().setMinimumWidth(min(max(needed, self.width()), _WIDEST_POPUP))
+        super().showPopup()
 
 
 class Card(QFrame):
@@ -427,12 +485,12 @@ class Table(QTableView):
         self._spread()
 
     def _spread(self) -> None:
-        """Each column as wide as it needs; all share what is left over and what is missing."""
+        """Each column as wide as it needs; all share what is left, the widest what is missing."""
         header = self.horizontalHeader()
         needed = [self._needed(column) for column in range(self.model().columnCount())]
         room = self.viewport().width()
         if sum(needed) > room > 0:
-            needed = [width * room // sum(needed) for width in needed]
+            needed = _within(room, needed)
         rest = max(room - sum(needed), 0)
         for column, width in enumerate(needed):
             header.resizeSection(column, width + rest // len(needed))
@@ -451,3 +509,14 @@ class Table(QTableView):
     def _refit(self) -> None:
         rows = self.model().rowCount()
         self.setFixedHeight(HEADER_HEIGHT + rows * ROW_HEIGHT + 2)
+
+
+def _within(room: int, widths: Sequence[int]) -> list[int]:
+    """The widths, cut to the largest one with which all of them fit."""
+    limit, rest = 0, room
+    for position, width in enumerate(sorted(widths)):
+        limit = max(rest // (len(widths) - position), 0)
+        if width > limit:
+            break
+        rest -= width
+    return [min(width, limit) for width in widths]

@@ -331,10 +331,12 @@ def test_an_existing_target_is_replaced_only_when_asked(
     bench: Bench, model: ModelRef, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.keras"
-    path.write_text("old")
+    bench.save(model, "whole_h5", tmp_path / "model.h5")
+    (tmp_path / "model.h5").rename(path)
+    old = path.read_bytes()
     failed = bench.failure(Save(model, "keras_archive", str(path)))
     assert failed.exception == "TargetError"
-    assert path.read_text() == "old"
+    assert path.read_bytes() == old
     saved = bench.save(model, "keras_archive", path, replace=True)
     assert saved.size == path.stat().st_size
     assert list(tmp_path.iterdir()) == [path]
@@ -345,7 +347,7 @@ def test_a_refused_save_keeps_the_old_artifact_and_names_the_target(
 ) -> None:
     path = tmp_path / "1_weight.h5"
     path.write_text("old")
-    failed = bench.failure(Save(model, "weights_h5", str(path), replace=True))
+    failed = bench.failure(Save(model, "weights_h5", str(path)))
     assert failed.message.endswith(f"filepath={path}")
     assert failed.reason
     assert path.read_text() == "old"

@@ -165,14 +165,6 @@ def test_a_name_that_is_not_one_of_the_workspace(driver: Driver, name: str) -> N
     assert not driver.window.lab.busy
 
 
-def test_a_learning_rate_that_is_no_number(driver: Driver) -> None:
-    driver.enter("lab.learning_rate", "1e-")
-    driver.click("lab.train")
-    assert driver.notice().title == "The learning rate is not a number above 0"
-    driver.enter("lab.learning_rate", "1e-3")
-    assert driver.train().ref.settings.learning_rate == 0.001
-
-
 def test_the_cause_of_a_failed_run_stands_before_the_traceback(
     driver: Driver, corpus: Path
 ) -> None:

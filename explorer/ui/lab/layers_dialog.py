@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer.lab.catalog import ACTIVATIONS, DemoSettings, LayerSpec
+from explorer.ui.lab.fields import WholeNumber
+from explorer.ui.notices import shortened
 from explorer.ui.theme import dress
-from explorer.ui.widgets import button, clear_layout, describe, label, spin_box
+from explorer.ui.widgets import ComboBox, button, clear_layout, describe, label
 
 _MOST_LAYERS = 12
+_INPUT = "digits"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """What every save method takes: a SavedModel refuses a name that begins with an underscore."""
 
@@ -44,7 +45,7 @@ class LayersDialog(QDialog):
         self.setMinimumWidth(520)
         self._settings = settings
         self._accepted_with = accepted_with
-        self._rows: list[tuple[QLineEdit, QSpinBox, QComboBox]] = []
+        self._rows: list[tuple[QLineEdit, WholeNumber, ComboBox]] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(10)
@@ -86,11 +87,10 @@ class LayersDialog(QDialog):
     def _add_row(self, position: int, layer: LayerSpec, *, removable: bool) -> None:
         name = QLineEdit(layer.name)
         describe(name, f"layers.{position}.name", self.tr("Name of the layer"))
-        units = spin_box(f"layers.{position}.units", self.tr("Units"), 1, 4096, layer.units)
-        activation = QComboBox()
+        units = WholeNumber(f"layers.{position}.units", self.tr("Units"), 1, 4096, layer.units)
+        activation = ComboBox(f"layers.{position}.activation", self.tr("Activation"))
         activation.addItems(ACTIVATIONS)
         activation.setCurrentText(layer.activation)
-        describe(activation, f"layers.{position}.activation", self.tr("Activation"))
         remove = button(self.tr("Remove"), f"layers.{position}.remove")
         remove.setEnabled(removable)
         remove.clicked.connect(lambda: self._remove(position))
@@ -115,16 +115,22 @@ class LayersDialog(QDialog):
 
     def _confirm(self) -> None:
         layers = self._layers()
-        names = [layer.name for layer in layers]
-        if not all(_NAME.fullmatch(name) for name in names):
-            self._problem.setText(
-                self.tr("A name needs letters, digits and underscores, and starts with a letter.")
-            )
-        elif len(set(names)) < len(names):
-            self._problem.setText(self.tr("Each layer needs a name of its own."))
-        else:
+        self._problem.setText(self._wrong([layer.name for layer in layers]))
+        if not self._problem.text():
             self._accepted_with(msgspec.structs.replace(self._settings, layers=layers))
             self.accept()
+
+    def _wrong(self, names: Sequence[str]) -> str:
+        """What is wrong with what was typed; empty where nothing is."""
+        wrong = next((n for n in names if not _NAME.fullmatch(n) or n == _INPUT), None)
+        if wrong is not None:
+            return self.tr(
+                "“{name}” cannot name a layer. A name has letters A to Z, digits and underscores, "
+                "starts with a letter, and is not that of the input, “digits”."
+            ).format(name=shortened(wrong))
+        if len(set(names)) < len(names):
+            return self.tr("Each layer needs a name of its own.")
+        return next((p for _, units, _ in self._rows if (p := units.problem())), "")
 
 
 def _free_name(taken: set[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 
 from PySide6.QtGui import QResizeEvent
@@ -10,7 +9,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from explorer.engine.messages import Failed, ModelRef, Train, Trained
 from explorer.formats.text import duration_text
-from explorer.lab.catalog import DemoSettings
 from explorer.ui.engine_link import EngineLink, Task
 from explorer.ui.lab.layers_dialog import LayersDialog
 from explorer.ui.lab.save_panel import SavePanel
@@ -155,7 +153,7 @@ class LabPage(QWidget):
     def train(self) -> None:
         """Train a model with the settings shown."""
         settings = self.settings.settings()
-        if self.busy or not self._can_train(settings):
+        if self.busy or not self._can_train():
             return
         name = uuid.uuid4().hex
         snapshot = self._session.places.scratch / "models" / name / "snapshot"
@@ -171,16 +169,13 @@ class LabPage(QWidget):
         task.ended.connect(lambda: self._set_task(None))
         self._set_task(task)
 
-    def _can_train(self, settings: DemoSettings) -> bool:
-        if math.isfinite(settings.learning_rate) and settings.learning_rate > 0:
+    def _can_train(self) -> bool:
+        wrong = self.settings.wrong_field()
+        if wrong is None:
             return True
-        self._session.notice.emit(
-            Notice(
-                "error",
-                self.tr("The learning rate is not a number above 0"),
-                self.tr("Type one, such as 0.001, and train again."),
-            )
-        )
+        title = self.tr("A number is not one that will do")
+        self._session.notice.emit(Notice("error", title, wrong.problem()))
+        wrong.setFocus()
         return False
 
     def _trained(self, trained: Trained) -> None:

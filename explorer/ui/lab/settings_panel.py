@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from PySide6.QtCore import QLocale, Qt, Signal
-from PySide6.QtGui import QDoubleValidator, QKeyEvent, QMouseEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
     QGridLayout,
-    QLineEdit,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer.lab.catalog import DATASETS, DEMOS, LOSSES, OPTIMIZERS, Demo, DemoSettings, Line
-from explorer.ui.widgets import Card, Segmented, button, describe, label, restyle, spin_box
+from explorer.ui.lab.fields import NumberField, Rate, WholeNumber
+from explorer.ui.widgets import Card, ComboBox, Segmented, button, describe, label, restyle
 
 
 class _Choice(QFrame):
@@ -62,6 +62,7 @@ class SettingsPanel(QWidget):
         self._demo = DEMOS["functional"]
         self._layers = self._demo.layers
         self._filling = False
+        self._fields: list[NumberField] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
@@ -116,7 +117,7 @@ class SettingsPanel(QWidget):
         self.optimizer = self._combo(
             "lab.optimizer", [(o, o) for o in OPTIMIZERS], self.tr("Optimizer")
         )
-        self.learning_rate = self._number("lab.learning_rate", self.tr("Learning rate"))
+        self.learning_rate = self._rate()
         self.loss = self._combo("lab.loss", [(name, name) for name in LOSSES], self.tr("Loss"))
         self.train_rows = self._spin("lab.train_rows", self.tr("Training rows"), 1, 1_000_000)
         self.validation_rows = self._spin(
@@ -141,6 +142,8 @@ class SettingsPanel(QWidget):
         self._place(grid, self.tr("Features"), self.features, 12, 1)
         self._place(grid, self.tr("Learning rate"), self.learning_rate, 14, 0)
         self._place(grid, self.tr("Seed"), self.seed, 14, 1)
+        self._problem = label("", "problem", wrap=True, name="lab.problem")
+        card.body.addWidget(self._problem)
         return card
 
     def _place(
@@ -158,30 +161,24 @@ class SettingsPanel(QWidget):
         grid.addWidget(caption, row, column, 1, span)
         grid.addWidget(field, row + 1, column, 1, span)
 
-    def _combo(self, name: str, choices: list[tuple[str, str]], accessible: str) -> QComboBox:
-        box = QComboBox()
+    def _combo(self, name: str, choices: list[tuple[str, str]], accessible: str) -> ComboBox:
+        box = ComboBox(name, accessible)
         for key, text in choices:
             box.addItem(text, key)
-        box.setMinimumWidth(40)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        describe(box, name, accessible)
         box.currentIndexChanged.connect(self._edited)
         return box
 
-    def _spin(self, name: str, accessible: str, low: int, high: int) -> QSpinBox:
-        box = spin_box(name, accessible, low, high)
-        box.valueChanged.connect(self._edited)
+    def _spin(self, name: str, accessible: str, low: int, high: int) -> WholeNumber:
+        box = WholeNumber(name, accessible, low, high)
+        box.edited.connect(self._edited)
+        self._fields.append(box)
         return box
 
-    def _number(self, name: str, accessible: str) -> QLineEdit:
-        box = QLineEdit()
-        validator = QDoubleValidator(1e-12, 1e6, 12, box)
-        validator.setLocale(QLocale.c())
-        box.setValidator(validator)
-        box.setMinimumWidth(40)
-        describe(box, name, accessible)
-        box.textChanged.connect(self._edited)
-        return box
+    def _rate(self) -> Rate:
+        field = Rate("lab.learning_rate", self.tr("Learning rate"))
+        field.edited.connect(self._edited)
+        self._fields.append(field)
+        return field
 
     # Values
 
@@ -199,11 +196,15 @@ class SettingsPanel(QWidget):
             test_rows=self.test_rows.value(),
             loss=self.loss.currentData(),
             optimizer=self.optimizer.currentData(),
-            learning_rate=_number_or_nan(self.learning_rate.text()),
+            learning_rate=self.learning_rate.value(),
             batch_size=self.batch_size.value(),
             epochs=self.epochs.value(),
             seed=self.seed.value(),
         )
+
+    def wrong_field(self) -> NumberField | None:
+        """The first field that holds no number that will do."""
+        return next((field for field in self._fields if field.problem()), None)
 
     def show_settings(self, settings: DemoSettings) -> None:
         """Fill every field."""
@@ -310,6 +311,9 @@ class SettingsPanel(QWidget):
             "{} …".format("-".join(str(layer.units) for layer in self._layers))
         )
         self._lock_fixed()
+        wrong = self.wrong_field()
+        self._problem.setText(wrong.problem() if wrong else "")
+        self._problem.setVisible(wrong is not None)
         self.changed.emit()
 
     def _lock_fixed(self) -> None:
@@ -326,14 +330,6 @@ _NUMBERS = (
     "epochs",
     "seed",
 )
-
-
-def _number_or_nan(text: str) -> float:
-    """A number that is still being typed, such as ``1e-``, is none yet."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 class _Filling:
