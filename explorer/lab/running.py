@@ -40,7 +40,18 @@ def run(runner: Runner, key: str, inputs: Arrays, passed_as: Mapping[str, str]) 
     if signature is None:
         known = ", ".join(s.key for s in runner.signatures) or "none"
         raise InputError(f"There is no signature called {key}. Those here: {known}.")
+    for keyword in passed_as.values():
+        _check_keyword(keyword)
     return runner.run(key, _checked(signature, inputs), passed_as)
+
+
+def _check_keyword(keyword: str) -> None:
+    """TensorFlow puts ``_`` for what it does not like, and then speaks of a name nobody gave."""
+    if not (keyword.isascii() and keyword.isidentifier()):
+        raise InputError(
+            f"“{keyword}” cannot be the keyword of an input. Use letters A to Z, digits and "
+            "underscores, and start with a letter."
+        )
 
 
 def _checked(signature: CallSignature, inputs: Arrays) -> dict[str, np.ndarray]:
@@ -154,8 +165,8 @@ class SavedModelRunner:
         self.signatures = tuple(
             CallSignature(
                 key,
-                tuple(_spec(n, t) for n, t in function.structured_input_signature[1].items()),
-                tuple(_spec(n, t) for n, t in function.structured_outputs.items()),
+                _specs(function.structured_input_signature[1]),
+                _specs(function.structured_outputs),
             )
             for key, function in sorted(loaded.signatures.items(), key=_serving_first)
         )
@@ -164,7 +175,12 @@ class SavedModelRunner:
         """Call the signature with tensors by name."""
         tensors = {passed_as.get(n, n): tf.constant(array) for n, array in inputs.items()}
         found, seconds = _timed(lambda: self._loaded.signatures[key](**tensors))
-        return {name: tensor.numpy() for name, tensor in found.items()}, seconds
+        return {name: tensor.numpy() for name, tensor in sorted(found.items())}, seconds
+
+
+def _specs(tensors: Mapping[str, Any]) -> tuple[CallTensor, ...]:
+    """By name: TensorFlow gives them in another order in every process."""
+    return tuple(_spec(name, tensor) for name, tensor in sorted(tensors.items()))
 
 
 def _serving_first(item: tuple[str, Any]) -> tuple[bool, str]:
