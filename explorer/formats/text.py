@@ -66,11 +66,13 @@ def duration_text(seconds: float) -> str:
 
 
 def value_text(value: object) -> str:
-    """One value of an array: ``0.9560``, ``1.2e-07``, ``3``, ``True``, text of a string."""
+    """One value of an array: ``0.9560``, ``1.2e-07``, ``3``, ``True``, ``1+2j``, text."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, (str, bool, int, np.bool_, np.integer)):
         return str(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{complex(value):.4g}"
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

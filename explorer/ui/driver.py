@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QLineEdit,
     QListView,
+    QPlainTextEdit,
     QScrollArea,
     QSpinBox,
     QTabBar,
@@ -116,6 +117,10 @@ class Driver:
         field = self.find(QWidget, name)
         self._bring_into_view(field)
         field.setFocus()
+        if isinstance(field, QPlainTextEdit):  # keys other than ASCII cannot be clicked
+            field.selectAll()
+            field.insertPlainText(str(value))
+            return
         editor = field.lineEdit() if isinstance(field, QSpinBox) else field
         if isinstance(editor, QLineEdit):
             editor.selectAll()

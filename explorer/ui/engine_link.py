@@ -78,14 +78,19 @@ class Task(QObject):
 
 
 class EngineLink(QObject):
-    """Owns the client; `state_changed` carries an `EngineState`."""
+    """Owns the client; `state_changed` carries an `EngineState`.
+
+    `queue_changed` tells that a task began to wait, or ended.
+    """
 
     state_changed = Signal(object)
+    queue_changed = Signal()
     _state_arrived = Signal(object)
 
     def __init__(self, scratch: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.state = EngineState(Phase.STARTING)
+        self._tasks: list[Task] = []  # in the order in which they run
         self._state_arrived.connect(self._take_state, Qt.ConnectionType.QueuedConnection)
         self.client = EngineClient(scratch, self._send_state)
 
@@ -106,7 +111,19 @@ class EngineLink(QObject):
         """Queue a request. Connect to the task's signals before returning to the event loop."""
         task = Task(self)
         task.job = self.client.submit(request, arrays, task.receive)
+        self._tasks.append(task)
+        task.ended.connect(lambda: self._forget(task))
+        self.queue_changed.emit()
         return task
+
+    def _forget(self, task: Task) -> None:
+        self._tasks.remove(task)
+        self.queue_changed.emit()
+
+    def ahead_of(self, task: Task) -> Request | None:
+        """What the engine does now, if that is another task than this one."""
+        first = next(iter(self._tasks), task)
+        return None if first is task or first.job is None else first.job.request
 
     def load(self, source: LoadRef | ModelRef) -> Task:
         """Load an artifact, or make a trained model ready."""

@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
+from explorer.analysis.inputs import Choice, Source
 from explorer.engine.messages import (
     Built,
     CallSignature,
@@ -23,6 +24,7 @@ from explorer.lab.catalog import DEMOS, Line
 from explorer.ui import app
 from explorer.ui.driver import Driver
 from explorer.ui.lab.plan import planned_layers
+from explorer.ui.predict.jobs import Call
 from explorer.ui.session import Places
 from explorer.ui.theme import Theme, current_theme
 from explorer.ui.window import Window
@@ -125,8 +127,9 @@ def test_predict_with_outputs(driver: Driver, corpus: Path) -> None:
     )
     inputs = {"digits": np.load(corpus / "notes_tf20" / "x_test.npy").astype(np.float32)}
     outputs = {"predictions": np.load(corpus / "notes_tf20" / "functional_expected.npy")}
-    page.signatures.show_signatures([signature], "serving_default", inputs)
+    call = Call(signature, [Choice(Source.TEST_SET)], {})
+    page.signatures.show_signatures([signature], call, inputs)
     page.input.show_inputs(inputs)
     page.outputs.show_outputs(outputs)
-    page.runs.set_rows([("4_model", "x_test.npy", "14:02:11", "3.1 ms")])
+    page.runs.set_rows([("4_model", "serving_default", "x_test.npy", "14:02:11", "3.1 ms")])
     shoot(driver, "predict_outputs")

@@ -1,19 +1,20 @@
-"""An array in memory as a table and as a chart."""
+"""An array in memory as a table."""
 
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractItemView, QSizePolicy, QTableView, QWidget
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from PySide6.QtWidgets import QAbstractItemView, QTableView
 
 from explorer.formats.text import value_text
-from explorer.ui.theme import ROW_HEIGHT, color, mono_font
+from explorer.ui.theme import ROW_HEIGHT, mono_font
 from explorer.ui.widgets import Index, describe
 
-_MOST_COLUMNS = 4096
+MOST_ROWS = 500_000
+MOST_COLUMNS = 4096
 _LEAST_HEIGHT = 130
-_MOST_BARS = 32
+_LONGEST = 200  # characters of a text in a cell; the tooltip has more
+_LONGEST_TIP = 2000
 
 
 def as_rows(array: np.ndarray) -> np.ndarray:
@@ -24,45 +25,57 @@ def as_rows(array: np.ndarray) -> np.ndarray:
 
 
 class ArrayModel(QAbstractTableModel):
-    """The rows of an array; only the cells on screen are turned into text."""
+    """The rows of an array, at most `MOST_ROWS` × `MOST_COLUMNS`; cells on screen become text."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows = np.zeros((0, 0))
+        self._inner: tuple[int, ...] = ()
 
     def show(self, array: np.ndarray) -> None:
         """Replace what is shown; ``array`` may have any rank."""
         self.beginResetModel()
         self._rows = as_rows(array)
+        self._inner = array.shape[1:]
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else int(self._rows.shape[0])
+        return 0 if parent.isValid() else min(int(self._rows.shape[0]), MOST_ROWS)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else min(int(self._rows.shape[1]), _MOST_COLUMNS)
+        return 0 if parent.isValid() else min(int(self._rows.shape[1]), MOST_COLUMNS)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return value_text(self._rows[index.row(), index.column()])
+            return self._text(index, _LONGEST)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._text(index, _LONGEST_TIP)
         if role == Qt.ItemDataRole.FontRole:
             return mono_font()
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            text = self._rows.dtype == object
+            side = Qt.AlignmentFlag.AlignLeft if text else Qt.AlignmentFlag.AlignRight
+            return side | Qt.AlignmentFlag.AlignVCenter
         return None
+
+    def _text(self, index: Index, longest: int) -> str:
+        text = value_text(self._rows[index.row(), index.column()])
+        return text if len(text) <= longest else text[:longest] + "…"
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        if orientation is Qt.Orientation.Vertical or len(self._inner) < 2:
             return str(section)
-        return None
+        return ", ".join(str(at) for at in np.unravel_index(section, self._inner))
 
 
 class ArrayTable(QTableView):
-    """A table over an `ArrayModel`."""
+    """A table over an `ArrayModel`; a single column takes all the room."""
 
     def __init__(self, name: str, accessible: str) -> None:
         super().__init__()
@@ -70,6 +83,7 @@ class ArrayTable(QTableView):
         self.setModel(self.array_model)
         describe(self, name, accessible)
         self.setShowGrid(False)
+        self.setWordWrap(False)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.horizontalHeader().setDefaultSectionSize(84)
         self.horizontalHeader().setHighlightSections(False)
@@ -78,94 +92,9 @@ class ArrayTable(QTableView):
         self.setCornerButtonEnabled(False)
         self.setMinimumHeight(_LEAST_HEIGHT)
 
-
-class Chart(QWidget):
-    """One row of an array: horizontal bars with their values, or a line where there are many."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._values = np.zeros(0)
-        describe(self, "predict.chart", self.tr("Chart of one row of the output"))
-        self.setMinimumHeight(120)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-
-    def show_values(self, values: np.ndarray) -> None:
-        """Draw ``values``, one dimension of numbers; not-a-numbers are left out of a line."""
-        self._values = values.astype(np.float64)
-        self.setMinimumHeight(self.sizeHint().height())
-        self.setAccessibleDescription(f"{values.size} values")
-        self.updateGeometry()
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        bars = min(len(self._values), _MOST_BARS)
-        return QSize(300, 20 * bars + 8 if len(self._values) <= _MOST_BARS else 200)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(mono_font())
-        if not len(self._values):
-            return
-        if len(self._values) <= _MOST_BARS:
-            self._paint_bars(painter)
-        else:
-            self._paint_line(painter)
-
-    def _paint_bars(self, painter: QPainter) -> None:
-        metrics = painter.fontMetrics()
-        finite = np.where(np.isfinite(self._values), self._values, 0.0)
-        low, high = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
-        left = metrics.horizontalAdvance(str(len(self._values) - 1)) + 12
-        room = max(self.width() - left - metrics.horizontalAdvance("-0.0000e+00") - 14, 20)
-        scale = room / ((high - low) or 1.0)
-        largest = int(finite.argmax())
-        for row, value in enumerate(self._values):
-            y = 4 + 20 * row
-            self._text(painter, QRectF(0, y, left - 12, 18), str(row), "muted", right=True)
-            start = left + (min(float(finite[row]), 0.0) - low) * scale
-            width = max(abs(float(finite[row])) * scale, 1.0)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(color("accent" if row == largest else "bar"))
-            painter.drawRoundedRect(QRectF(start, y + 3, width, 12), 2, 2)
-            number = QRectF(start + width + 6, y, self.width(), 18)
-            self._text(painter, number, value_text(value), "text")
-
-    def _text(
-        self, painter: QPainter, where: QRectF, text: str, tone: str, *, right: bool = False
-    ) -> None:
-        side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
-        painter.setPen(color(tone))
-        painter.drawText(where, int(side | Qt.AlignmentFlag.AlignVCenter), text)
-
-    def _paint_line(self, painter: QPainter) -> None:
-        """As many points as there are pixels: each the extremes of the values below it."""
-        finite = self._values[np.isfinite(self._values)]
-        if not len(finite):
-            return
-        low, high = float(finite.min()), float(finite.max())
-        left = painter.fontMetrics().horizontalAdvance("-0.0000e+00") + 8
-        area = QRectF(left, 8, self.width() - left - 8, self.height() - 34)
-        for value, y in ((high, area.top()), (low, area.bottom())):
-            self._text(
-                painter, QRectF(0, y - 9, left - 8, 18), value_text(value), "muted", right=True
-            )
-            painter.setPen(QPen(color("border")))
-            painter.drawLine(int(area.left()), int(y), int(area.right()), int(y))
-        self._text(painter, QRectF(area.left(), area.bottom() + 6, 80, 18), "0", "muted")
-        last = QRectF(area.right() - 100, area.bottom() + 6, 100, 18)
-        self._text(painter, last, str(len(self._values) - 1), "muted", right=True)
-        painter.setPen(QPen(color("accent"), 1.4))
-        painter.drawPolyline(self._points(area, low, high))
-
-    def _points(self, area: QRectF, low: float, high: float) -> list[QPointF]:
-        columns = max(int(area.width()), 2)
-        chunks = np.array_split(self._values, min(columns, len(self._values)))
-        scale = area.height() / ((high - low) or 1.0)
-        points: list[QPointF] = []
-        for position, chunk in enumerate(chunks):
-            x = area.left() + area.width() * position / max(len(chunks) - 1, 1)
-            good = chunk[np.isfinite(chunk)]
-            for value in (good.min(), good.max()) if len(good) else ():
-                points.append(QPointF(x, area.bottom() - (float(value) - low) * scale))
-        return points
+    def show_array(self, array: np.ndarray) -> None:
+        """Replace what is shown; texts have wider columns."""
+        texts = array.dtype == object
+        self.horizontalHeader().setDefaultSectionSize(220 if texts else 84)
+        self.array_model.show(array)
+        self.horizontalHeader().setStretchLastSection(texts and self.array_model.columnCount() == 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PySide6.QtWidgets import QComboBox
 
-from explorer.formats.text import tuple_text
+from explorer.formats.text import array_text
 from explorer.ui.predict.array_view import ArrayTable
 from explorer.ui.widgets import Card, chip, describe, label
 
@@ -25,19 +25,17 @@ class InputCard(Card):
         self.title_row.addWidget(self._name)
         self.title_row.addWidget(self._shape)
         self.title_row.addStretch(1)
+        self._remarks = label("", "small", wrap=True, name="predict.input.remarks")
         self.table = ArrayTable("predict.input.table", self.tr("Values of the input"))
         self._empty = label(self.tr("The values that go in, once it runs."), "small")
         self.body.addWidget(self._empty)
+        self.body.addWidget(self._remarks)
         self.body.addWidget(self.table, 1)
         self.body.addStretch(0)
         self.show_inputs({})
 
-    def inputs(self) -> Mapping[str, np.ndarray]:
-        """What is shown, by name."""
-        return self._inputs
-
-    def show_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Take the arrays of a run."""
+    def show_inputs(self, inputs: Mapping[str, np.ndarray], remarks: Sequence[str] = ()) -> None:
+        """Take the arrays of a run; ``remarks`` say what is not as it was asked for."""
         self._inputs = inputs
         self._name.blockSignals(True)
         self._name.clear()
@@ -46,9 +44,11 @@ class InputCard(Card):
         for widget in (self._name, self._shape, self.table):
             widget.setVisible(bool(inputs))
         self._empty.setVisible(not inputs)
+        self._remarks.setText("\n".join(remarks))
+        self._remarks.setVisible(bool(remarks))
         self._show()
 
     def _show(self) -> None:
         array = self._inputs.get(self._name.currentText(), np.zeros((0, 0)))
-        self._shape.setText(f"{array.dtype} {tuple_text(array.shape)}")
-        self.table.array_model.show(array)
+        self._shape.setText(array_text(array))
+        self.table.show_array(array)

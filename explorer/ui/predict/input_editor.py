@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -18,7 +16,6 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.analysis.inputs import Choice, Source, Wanted
-from explorer.engine.messages import CallTensor
 from explorer.formats.text import tuple_text
 from explorer.ui.widgets import ElidedLabel, Segmented, button, chip, describe, label, spin_box
 
@@ -26,21 +23,19 @@ from explorer.ui.widgets import ElidedLabel, Segmented, button, chip, describe, 
 class InputEditor(QFrame):
     """Edits a `Choice` for one input. ``passed_as`` is the keyword used in the call."""
 
-    changed = Signal()
-
-    def __init__(self, tensor: CallTensor, has_test_set: bool) -> None:
+    def __init__(self, wanted: Wanted, has_test_set: bool) -> None:
         super().__init__()
         self.setProperty("role", "inset")
-        self.setObjectName(f"predict.input.{tensor.name}")
-        self.wanted = Wanted(tensor.name, tensor.dtype, tensor.shape)
+        self.setObjectName(f"predict.input.{wanted.name}")
+        self.wanted = wanted
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 12)
         column.setSpacing(7)
         row = QHBoxLayout()
         row.setSpacing(6)
-        row.addWidget(ElidedLabel(tensor.name, "strong"), 1)
-        row.addWidget(chip(tensor.dtype))
-        row.addWidget(chip(tuple_text(tensor.shape), "code"))
+        row.addWidget(ElidedLabel(wanted.name, "strong"), 1)
+        row.addWidget(chip(wanted.dtype))
+        row.addWidget(chip(tuple_text(wanted.shape), "code"))
         column.addLayout(row)
         self.source = Segmented(
             f"{self.objectName()}.source", self._sources(has_test_set), self.tr("Values")
@@ -49,9 +44,6 @@ class InputEditor(QFrame):
         self._fields: dict[str, QWidget] = {}
         self._add_fields(column)
         self.source.chosen.connect(self._show_fields)
-        if has_test_set:
-            self.source.choose(Source.TEST_SET.value)
-        self._show_fields()
 
     def _sources(self, has_test_set: bool) -> list[tuple[str, str]]:
         sources = [
@@ -60,8 +52,8 @@ class InputEditor(QFrame):
             (Source.FILE.value, self.tr("File")),
             (Source.TYPED.value, self.tr("Type")),
         ]
-        if self.wanted.dtype == "string":
-            sources = [source for source in sources if source[0] != Source.RANDOM.value]
+        if self.wanted.is_text:
+            sources = [sources[3], sources[2]]
         if has_test_set:
             sources.insert(0, (Source.TEST_SET.value, self.tr("Test set")))
         return sources
@@ -69,22 +61,28 @@ class InputEditor(QFrame):
     # Fields
 
     def _add_fields(self, column: QVBoxLayout) -> None:
-        self.rows = self._spin("rows", self.tr("Rows"), 1, 1_000_000, 8)
-        self.seed = self._spin("seed", self.tr("Seed"), 0, 2_147_483_647, 42)
+        self.rows = self._spin("rows", self.tr("Rows"), 1, 1_000_000)
+        self.seed = self._spin("seed", self.tr("Seed"), 0, 2_147_483_647)
         self.dimensions = self._line("dimensions", self.tr("Further dimensions"), "10, 3")
-        self.path = self._line("path", self.tr("File"), self.tr(".npy, .npz or .csv"))
+        self.path = self._line("path", self.tr("File"), self.tr(".npy, .npz, .csv or .txt"))
         self.take = self._line("take", self.tr("Rows"), self.tr("all, a count, or 0-9"))
         self.text = QPlainTextEdit()
         self.text.setFixedHeight(92)
-        self.text.setPlaceholderText(self.tr("One row per line: 0.1, 0.2, 0.3"))
+        self.text.setPlaceholderText(
+            self.tr("One text per line")
+            if self.wanted.is_text
+            else self.tr("One row per line: 0.1, 0.2, 0.3")
+        )
         describe(self.text, f"{self.objectName()}.text", self.tr("Typed values"))
-        self.text.textChanged.connect(self.changed)
         self.keyword = self._line("keyword", self.tr("Passed as"), self.wanted.name)
         self.keyword.setToolTip(
             self.tr("The keyword in the call; change it to see what the library says of another.")
         )
-        column.addWidget(self._captioned("rows", self.tr("Rows"), self.rows))
-        column.addWidget(self._captioned("seed", self.tr("Seed"), self.seed))
+        numbers = QHBoxLayout()
+        numbers.setSpacing(12)
+        numbers.addWidget(self._captioned("rows", self.tr("Rows"), self.rows))
+        numbers.addWidget(self._captioned("seed", self.tr("Seed"), self.seed, narrow=True))
+        column.addLayout(numbers)
         column.addWidget(
             self._captioned("dimensions", self.tr("Further dimensions"), self.dimensions)
         )
@@ -94,13 +92,13 @@ class InputEditor(QFrame):
         column.addWidget(self._captioned("take", self.tr("Rows"), self.take))
         column.addWidget(self._captioned("keyword", self.tr("Passed as"), self.keyword))
 
-    def _captioned(self, key: str, text: str, field: QWidget) -> QWidget:
+    def _captioned(self, key: str, text: str, field: QWidget, *, narrow: bool = False) -> QWidget:
         holder = QWidget()
         row = QHBoxLayout(holder)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         caption = label(text, "small")
-        caption.setFixedWidth(84)
+        caption.setFixedWidth(32 if narrow else 84)
         caption.setWordWrap(True)
         caption.setBuddy(field)
         row.addWidget(caption)
@@ -108,16 +106,13 @@ class InputEditor(QFrame):
         self._fields[key] = holder
         return holder
 
-    def _spin(self, key: str, accessible: str, low: int, high: int, value: int) -> QSpinBox:
-        box = spin_box(f"{self.objectName()}.{key}", accessible, low, high, value)
-        box.valueChanged.connect(self.changed)
-        return box
+    def _spin(self, key: str, accessible: str, low: int, high: int) -> QSpinBox:
+        return spin_box(f"{self.objectName()}.{key}", accessible, low, high)
 
     def _line(self, key: str, accessible: str, hint: str) -> QLineEdit:
         line = QLineEdit()
         line.setPlaceholderText(hint)
         describe(line, f"{self.objectName()}.{key}", accessible)
-        line.textChanged.connect(self.changed)
         return line
 
     def _path_row(self) -> QWidget:
@@ -161,9 +156,19 @@ class InputEditor(QFrame):
         }
         for key, visible in shown.items():
             self._fields[key].setVisible(visible)
-        self.changed.emit()
 
     # Value
+
+    def set(self, choice: Choice, passed_as: str) -> None:
+        """Show a choice; an empty ``passed_as`` is the input's own name."""
+        self.rows.setValue(choice.rows)
+        self.dimensions.setText(choice.dimensions)
+        self.seed.setValue(choice.seed)
+        self.path.setText(choice.path)
+        self.text.setPlainText(choice.text)
+        self.take.setText(choice.take)
+        self.keyword.setText(passed_as)
+        self.source.choose(choice.source.value)
 
     def choice(self) -> Choice:
         """What the fields say."""
@@ -180,15 +185,3 @@ class InputEditor(QFrame):
     def passed_as(self) -> str:
         """The keyword to use in the call."""
         return self.keyword.text().strip() or self.wanted.name
-
-    def summary(self) -> str:
-        """What the history calls this input."""
-        source = Source(self.source.key())
-        if source is Source.FILE:
-            return Path(self.path.text()).name
-        return {
-            Source.RANDOM: self.tr("random, seed {seed}").format(seed=self.seed.value()),
-            Source.ZEROS: self.tr("zeros"),
-            Source.TYPED: self.tr("typed"),
-            Source.TEST_SET: self.tr("test set"),
-        }[source]

@@ -58,8 +58,8 @@ class LoadCard(Card):
         for widget in (self.loader, self._about, self._demo_caption, self.demo, self.load):
             self.body.addWidget(widget)
 
-    def show_entry(self, entry: Entry | None) -> None:
-        """Offer the loaders for an artifact, the one that undoes its save first."""
+    def show_entry(self, entry: Entry | None, chosen: LoadRef | ModelRef | None = None) -> None:
+        """Offer the loaders for an artifact: ``chosen``, else the one that undoes its save."""
         self._entry = entry
         self.loader.clear()
         self.demo.clear()
@@ -69,8 +69,12 @@ class LoadCard(Card):
             return
         for key in LOADERS_BY_FORMAT.get(entry.artifact.format, ()):
             self.loader.addItem(_call(LOADERS[key], entry), key)
-        self.loader.setCurrentIndex(max(self.loader.findData(_proposed(entry)), 0))
+        before = chosen if isinstance(chosen, LoadRef) else None
+        key = before.loader if before is not None else _proposed(entry)
+        self.loader.setCurrentIndex(max(self.loader.findData(key), 0))
         self._fill_demos(entry.demo)
+        if before is not None and before.demo in self._demos:
+            self.demo.setCurrentIndex(self._demos.index(before.demo))
         self._refresh()
 
     def _fill_demos(self, made_from: DemoSettings | None) -> None:

@@ -1,4 +1,4 @@
-"""The outputs of a run: as a table, and one row as a chart."""
+"""The outputs of a run: as a table, and one row as a chart or a picture."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QComboBox, QStackedWidget
+from PySide6.QtWidgets import QComboBox, QStackedWidget, QWidget
 
-from explorer.formats.text import tuple_text
-from explorer.ui.predict.array_view import ArrayTable, Chart, as_rows
+from explorer.formats.text import array_text
+from explorer.ui.predict.array_view import MOST_COLUMNS, MOST_ROWS, ArrayTable, as_rows
+from explorer.ui.predict.chart import Chart
+from explorer.ui.predict.picture import Picture, is_picture
 from explorer.ui.widgets import Card, Segmented, chip, describe, label, spin_box
 
 _ROOM_FOR_SHAPE = 520  # pixels of the card
@@ -28,13 +30,7 @@ class OutputsCard(Card):
         self._row_caption = label(self.tr("Row"), "small")
         self.row = spin_box("predict.row", self.tr("Row that the chart shows"), 0, 0)
         self.row.valueChanged.connect(self._show_row)
-        self.kind = Segmented(
-            "predict.view",
-            [("chart", self.tr("Chart")), ("table", self.tr("Table"))],
-            self.tr("Show as"),
-        )
-        self.kind.setFixedWidth(132)
-        self.kind.chosen.connect(self._show_kind)
+        self.kind = self._kinds()
         self.title_row.addWidget(self.output)
         self.title_row.addWidget(self._shape)
         self.title_row.addStretch(1)
@@ -43,14 +39,30 @@ class OutputsCard(Card):
         self.title_row.addWidget(self.kind)
         self.chart = Chart()
         self.table = ArrayTable("predict.table", self.tr("Values of the output"))
-        self._note = label("", "small", wrap=True)
+        self.picture = Picture()
+        self._views: dict[str, QWidget] = {
+            "chart": self.chart,
+            "table": self.table,
+            "picture": self.picture,
+        }
+        self._note = label("", "small", wrap=True, name="predict.output.note")
         self._stack = QStackedWidget()
-        self._stack.addWidget(self.chart)
-        self._stack.addWidget(self.table)
+        for view in self._views.values():
+            self._stack.addWidget(view)
         self.body.addWidget(self._note)
         self.body.addWidget(self._stack, 1)
         self.body.addStretch(0)
         self.clear()
+
+    def _kinds(self) -> Segmented:
+        choices = [
+            ("chart", self.tr("Chart")),
+            ("table", self.tr("Table")),
+            ("picture", self.tr("Picture")),
+        ]
+        kinds = Segmented("predict.view", choices, self.tr("Show as"))
+        kinds.chosen.connect(self._show_kind)
+        return kinds
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -82,32 +94,62 @@ class OutputsCard(Card):
     def _array(self) -> np.ndarray:
         return self._outputs.get(self.output.currentText(), np.zeros((0, 0)))
 
+    def _can_chart(self) -> bool:
+        array = self._array()
+        return bool(array.size) and _is_real(array)
+
     def _show_output(self) -> None:
         array = self._array()
-        self._shape.setText(f"{array.dtype} {tuple_text(array.shape)}")
+        self._shape.setText(array_text(array))
         self._show_shape()
-        self.row.setRange(0, max(len(as_rows(array)) - 1, 0))
-        self.table.array_model.show(array)
+        self.row.setRange(0, max(len(_charted(array)) - 1, 0))
+        self.table.show_array(array)
+        self.kind.set_available("picture", is_picture(array))
         self._show_row()
         self._show_kind()
 
     def _show_row(self) -> None:
-        rows = as_rows(self._array())
-        drawable = rows.size and rows.dtype != object
-        values = rows[self.row.value()] if drawable else np.zeros(0)
-        self.chart.show_values(values)
+        array, row = self._array(), self.row.value()
+        self.chart.show_values(_charted(array)[row] if self._can_chart() else np.zeros(0))
+        if is_picture(array):
+            self.picture.show_array(array[row])
 
     def _show_kind(self) -> None:
-        chart = self.kind.key() == "chart"
-        self._stack.setCurrentIndex(0 if chart else 1)
-        self._row_caption.setVisible(chart and bool(self._outputs))
-        self.row.setVisible(chart and bool(self._outputs))
-        self.kind.setVisible(bool(self._outputs))
-        if not self._outputs:
-            self._note.setText(self.tr("Run it to see what it answers."))
-        elif chart and self._array().dtype == object:
-            self._note.setText(self.tr("Text cannot be drawn. The table shows it."))
-        else:
-            self._note.setText("")
+        kind = self.kind.key() if self._can_chart() else "table"
+        self._stack.setCurrentWidget(self._views[kind])
+        by_row = kind != "table" and self.row.maximum() > 0
+        self._row_caption.setVisible(by_row)
+        self.row.setVisible(by_row)
+        self.kind.setVisible(self._can_chart())
+        self._note.setText(self._note_text(kind))
         self._note.setVisible(bool(self._note.text()))
-        self._stack.setVisible(not self._note.text())
+        self._stack.setVisible(bool(self._array().size))
+
+    def _note_text(self, kind: str) -> str:
+        array = self._array()
+        if not self._outputs:
+            return self.tr("Run it to see what it answers.")
+        if not array.size:
+            return self.tr("It holds no values: a dimension of its shape is 0.")
+        rows, columns = as_rows(array).shape
+        if kind == "table" and (rows > MOST_ROWS or columns > MOST_COLUMNS):
+            return self.tr(
+                "The table shows the first {rows:,} of {all_rows:,} rows and {columns:,} of "
+                "{all_columns:,} columns. Export the outputs to have them all."
+            ).format(
+                rows=min(rows, MOST_ROWS),
+                all_rows=rows,
+                columns=min(columns, MOST_COLUMNS),
+                all_columns=columns,
+            )
+        return ""
+
+
+def _charted(array: np.ndarray) -> np.ndarray:
+    """The rows that a chart shows one of: a list of numbers is one row."""
+    return array[np.newaxis] if array.ndim == 1 else as_rows(array)
+
+
+def _is_real(array: np.ndarray) -> bool:
+    """Whether it is of numbers that have a place on a line, such as bfloat16, too."""
+    return array.dtype.kind in "biuf" or array.dtype.type.__module__ == "ml_dtypes"

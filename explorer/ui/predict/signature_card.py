@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PySide6.QtWidgets import QComboBox, QVBoxLayout
 
-from explorer.analysis.inputs import Choice, Wanted
-from explorer.engine.messages import CallSignature, CallTensor
+from explorer.analysis.inputs import first_choice, fits_test_set
+from explorer.engine.messages import CallSignature
 from explorer.formats.text import tuple_text
 from explorer.ui.predict.input_editor import InputEditor
+from explorer.ui.predict.jobs import Call, wanted_of
 from explorer.ui.widgets import Card, clear_layout, describe, label
 
 
@@ -43,25 +44,26 @@ class SignatureCard(Card):
 
     def clear(self) -> None:
         """Nothing is loaded."""
-        self.show_signatures((), "", {})
+        self.show_signatures((), None, {})
 
     def show_signatures(
         self,
         signatures: Sequence[CallSignature],
-        wanted: str,
+        call: Call | None,
         test_set: Mapping[str, np.ndarray],
     ) -> None:
-        """Offer ``signatures``, ``wanted`` first; ``test_set`` is offered where it fits."""
+        """Offer ``signatures``, set as in ``call``; ``test_set`` is offered where it fits."""
         self._signatures, self._test_set = signatures, test_set
         self.signature.blockSignals(True)
         self.signature.clear()
         self.signature.addItems([signature.key for signature in signatures])
-        self.signature.setCurrentIndex(max(self.signature.findText(wanted), 0))
+        if call is not None:
+            self.signature.setCurrentIndex(self.signature.findText(call.signature.key))
         self.signature.blockSignals(False)
         self._unloaded.setVisible(not signatures)
         for widget in (self.signature, self._inputs_caption, self._outputs_caption, self._outputs):
             widget.setVisible(bool(signatures))
-        self._show_signature()
+        self._edit(call)
 
     def current(self) -> CallSignature | None:
         """The signature that is shown."""
@@ -74,44 +76,39 @@ class SignatureCard(Card):
         if key and position >= 0:
             self.signature.setCurrentIndex(position)
 
-    def choices(self) -> list[tuple[Wanted, Choice]]:
-        """What is wanted and chosen, input by input."""
-        return [(editor.wanted, editor.choice()) for editor in self.editors]
-
-    def passed_as(self) -> dict[str, str]:
-        """The inputs that are passed by another keyword than their own name."""
-        return {
+    def call(self) -> Call | None:
+        """The signature that is shown, with what its editors say."""
+        signature = self.current()
+        if signature is None:
+            return None
+        passed_as = {
             editor.wanted.name: editor.passed_as()
             for editor in self.editors
             if editor.passed_as() != editor.wanted.name
         }
-
-    def summary(self) -> str:
-        """What the history calls these inputs."""
-        return " · ".join(editor.summary() for editor in self.editors) or self.tr("no input")
+        return Call(signature, [editor.choice() for editor in self.editors], passed_as)
 
     def _show_signature(self) -> None:
+        self._edit(None)
+
+    def _edit(self, call: Call | None) -> None:
+        """Editors for the signature that is shown, set as in ``call`` or as is proposed."""
         clear_layout(self._editors)
         self.editors = []
         signature = self.current()
         if signature is None:
             return
-        for tensor in signature.inputs:
-            editor = InputEditor(tensor, self._fits(tensor))
+        for position, tensor in enumerate(signature.inputs):
+            wanted = wanted_of(tensor)
+            editor = InputEditor(wanted, fits_test_set(wanted, self._test_set))
+            editor.set(
+                call.choices[position] if call else first_choice(wanted, self._test_set),
+                call.passed_as.get(wanted.name, "") if call else "",
+            )
             self.editors.append(editor)
             self._editors.addWidget(editor)
         if not signature.inputs:
             self._editors.addWidget(label(self.tr("It takes no input."), "small"))
         self._outputs.setText(
             "\n".join(f"{t.name}: {t.dtype} {tuple_text(t.shape)}" for t in signature.outputs)
-        )
-
-    def _fits(self, tensor: CallTensor) -> bool:
-        if len(self._test_set) != 1:
-            return False
-        (rows,) = self._test_set.values()
-        shape = tensor.shape
-        return shape is None or (
-            len(shape) == rows.ndim
-            and all(d in (None, there) for d, there in zip(shape[1:], rows.shape[1:], strict=True))
         )
