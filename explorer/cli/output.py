@@ -1,0 +1,111 @@
+"""What the commands print: tables for people in a terminal, plain lines for other programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from explorer.formats.artifact import UnreadableArtifact
+
+_CONTROLS = {
+    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
+    **{code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F))},
+    **{code: f"\\u{code:04x}" for code in range(0x2066, 0x206A)},
+}
+"""Control characters, and those that change the direction of text, as their escapes."""
+
+_STYLES = {"danger": "bold red", "warning": "yellow", "note": "dim", "problem": "bold red"}
+
+
+def clean(text: str) -> str:
+    """A text from a file on one line and without a terminal's control sequences."""
+    return text.translate(_CONTROLS)
+
+
+class Output:
+    """Prints to ``stream``: tables with headings in a terminal, else cells with tabs between."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self.is_terminal = self._stream.isatty()
+
+    def line(self, text: str = "") -> None:
+        """One line of the program's own words, control characters of files taken out."""
+        print(self._encoded(clean(text)), file=self._stream)
+
+    def block(self, text: str) -> None:
+        """Several lines that are the program's own from beginning to end."""
+        print(self._encoded(text), file=self._stream)
+
+    def heading(self, text: str) -> None:
+        """The title of a section, with an empty line before it."""
+        if self.is_terminal:
+            self._console_print(f"\n{clean(text)}", "bold")
+        else:
+            self.block(f"\n{clean(text)}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows of cells; a column whose title begins with ``>`` holds numbers."""
+        cells = [[clean(cell) for cell in row] for row in rows]
+        if self.is_terminal and cells:
+            self._rich_table(columns, cells)
+        else:
+            for row in cells:
+                print(self._encoded("\t".join(row)), file=self._stream)
+
+    def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        headed = any(column.strip(">") for column in columns)
+        table = Table(box=None, pad_edge=False, header_style="dim", show_header=headed)
+        for column in columns:
+            table.add_column(
+                column.removeprefix(">"),
+                justify="right" if column.startswith(">") else "left",
+                overflow="fold",
+            )
+        for row in rows:
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        self._console_print(table)
+
+    def _console_print(self, content: object, style: str = "") -> None:
+        from rich.console import Console
+
+        Console(file=self._stream, highlight=False, markup=False).print(content, style=style)
+
+    def _encoded(self, text: str) -> str:
+        """The text in characters that the stream can carry."""
+        encoding = self._stream.encoding or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Say on stderr, where that is a terminal, that something takes its time."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def report_unreadable(error: UnreadableArtifact) -> None:
+    """Say on stderr why a path was not opened: the cause, what was found, each reader's reason."""
+    output = Output(sys.stderr)
+    output.line(f"mfx: {error}")
+    if error.found:
+        output.line(f"found: {error.found}")
+    for reader, reason in error.reasons.items():
+        if reason != str(error):
+            output.line(f"{reader}: {reason}")
+
+
+def silence_broken_pipe() -> None:
+    """Let the interpreter end without a word after the reader of a pipe has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,40 @@
+"""``mfx scan``: what in an artifact can harm, found without loading it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from explorer.analysis.finding import Severity
+from explorer.analysis.safety import scan
+from explorer.cli.opening import with_artifact
+from explorer.cli.output import Output, progress
+from explorer.formats.artifact import Artifact
+from explorer.formats.text import count_text
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the findings; exit status 1 where one of them is a danger."""
+    parser = argparse.ArgumentParser(
+        prog="mfx scan",
+        description="Say what in a model file can harm whoever loads it. Nothing in it is loaded "
+        "or run. Exit status 0 without dangers, 1 with one, 2 if it cannot be read.",
+    )
+    parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
+    return with_artifact(parser.parse_args(arguments).path, _print_findings)
+
+
+def _print_findings(artifact: Artifact) -> int:
+    with progress(f"Scanning {artifact.name}"):
+        findings = scan(artifact)
+    output = Output()
+    output.table(
+        ("Severity", "Rule", "Where", "Why"),
+        [(f.severity.value, f.rule, f.where, f.message) for f in findings],
+    )
+    dangers = sum(finding.severity is Severity.DANGER for finding in findings)
+    if output.is_terminal:
+        others = count_text(len(findings) - dangers, "other finding")
+        found = f"{count_text(dangers, 'danger')}, {others}" if findings else "nothing found"
+        output.line(f"{artifact.name}: {found}")
+    return 1 if dangers else 0

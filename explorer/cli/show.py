@@ -1,0 +1,207 @@
+"""``mfx show``: what an artifact is and holds, as tables or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from explorer.analysis.report import contains, describe
+from explorer.cli.opening import with_artifact
+from explorer.cli.output import Output, progress
+from explorer.formats.artifact import Artifact, Layer, Node, SavedFunction, Signature, Tensor
+from explorer.formats.text import bytes_text, count_text, shape_text, tuple_text
+
+_OVERVIEW_ROWS = 40
+_OVERVIEW_DEPTH = 2
+_CHILDREN_SHOWN = 1000
+"""Children of one node in a tree; there can be hundreds of thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    columns: tuple[str, ...]
+    rows: Callable[[Artifact, int], Iterable[Sequence[str]]]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the overview, or the sections that were asked for."""
+    options = _parser().parse_args(arguments)
+    return with_artifact(options.path, lambda artifact: _show(artifact, options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mfx show",
+        description="Show what a saved model is and holds, without loading it. Without an option, "
+        "an overview. In a pipe every row is one line with tabs between its cells.",
+    )
+    parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    for key, section in _SECTIONS.items():
+        parser.add_argument(f"--{key}", action="store_true", help=f"all {section.title.lower()}")
+    parser.add_argument(
+        "--depth", type=_depth, metavar="N", help="how many levels of the tree (without: all)"
+    )
+    return parser
+
+
+def _depth(text: str) -> int:
+    depth = int(text)
+    if depth < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return depth
+
+
+def _show(artifact: Artifact, options: argparse.Namespace) -> int:
+    output = Output()
+    if options.json:
+        with progress(f"Reading {artifact.name}"):
+            text = json.dumps(describe(artifact), indent=2)
+        output.block(text)
+        return 0
+    asked = [section for key, section in _SECTIONS.items() if getattr(options, key)]
+    if asked:
+        for section in asked:
+            if len(asked) > 1:
+                output.heading(section.title)
+            output.table(section.columns, list(section.rows(artifact, options.depth or 0)))
+        return 0
+    _overview(output, artifact, options.depth or _OVERVIEW_DEPTH)
+    return 0
+
+
+def _overview(output: Output, artifact: Artifact, depth: int) -> None:
+    output.table(("", ""), list(_summary(artifact)))
+    for key, section in _SECTIONS.items():
+        rows = list(section.rows(artifact, depth))
+        if rows:
+            output.heading(section.title)
+            output.table(section.columns, rows[:_OVERVIEW_ROWS])
+        if len(rows) > _OVERVIEW_ROWS:
+            output.line(f"… and {len(rows) - _OVERVIEW_ROWS:,} more: mfx show --{key}")
+
+
+def _summary(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    producer = artifact.producer
+    written = {"TensorFlow": producer.tensorflow, "Keras": producer.keras}
+    versions = [f"{name} {version}" for name, version in written.items() if version]
+    backend = [f"backend {producer.backend}"] if producer.backend else []
+    tensors = artifact.tensors()
+    yield "name", artifact.name
+    yield "format", artifact.format_name
+    yield "size", f"{bytes_text(artifact.size)} ({artifact.size:,} bytes)"
+    yield "written by", ", ".join(versions + backend) or "the file does not say"
+    yield "holds", _held(artifact)
+    yield "parameters", f"{artifact.parameters():,} ({count_text(len(tensors), 'tensor')} in all)"
+    for note in artifact.notes:
+        yield "note", note
+
+
+def _held(artifact: Artifact) -> str:
+    words = {True: "{}", "partly": "{} partly", False: "no {}"}
+    answers = contains(artifact.contents).items()
+    return ", ".join(words[answer].format(name) for name, answer in answers)
+
+
+# Sections
+
+
+def _signature_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
+    for signature in artifact.signatures:
+        yield from _rows_of_signature(signature)
+
+
+def _function_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
+    for function in artifact.functions():
+        yield from _rows_of_function(function)
+
+
+def _rows_of_signature(signature: Signature) -> Iterator[Sequence[str]]:
+    tags = ",".join(signature.tag_set)
+    tensors = [("input", t) for t in signature.inputs] + [("output", t) for t in signature.outputs]
+    yield "signature", signature.key, tags, "", "", signature.method
+    for side, tensor in tensors:
+        shape = tuple_text(tensor.shape)
+        yield side, signature.key, tensor.name, tensor.dtype, shape, tensor.graph_tensor
+
+
+def _rows_of_function(function: SavedFunction) -> Iterator[Sequence[str]]:
+    name = f"{function.owner}.{function.name}" if function.owner else function.name
+    for variant in function.variants:
+        called, returned = ", ".join(variant.arguments), ", ".join(variant.returns)
+        yield name, variant.concrete_name, called, returned
+
+
+def _layer_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
+    yield from _rows_of_layers(artifact.layers(), "")
+
+
+def _rows_of_layers(layers: Iterable[Layer], above: str) -> Iterator[Sequence[str]]:
+    for layer in layers:
+        path = f"{above}/{layer.name}" if above else layer.name
+        count = "" if layer.parameters is None else f"{layer.parameters:,}"
+        yield path, layer.class_name, tuple_text(layer.output_shape), count
+        yield from _rows_of_layers(layer.children, path)
+
+
+def _tensor_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
+    for tensor in artifact.tensors():
+        yield _row_of_tensor(tensor)
+
+
+def _row_of_tensor(tensor: Tensor) -> Sequence[str]:
+    shape = tuple_text(tensor.shape)
+    return tensor.path, tensor.dtype, shape, str(tensor.nbytes), tensor.role.value, tensor.label
+
+
+def _tree_rows(artifact: Artifact, depth: int) -> Iterator[Sequence[str]]:
+    yield _row_of_node(artifact.root, 0)
+    yield from _rows_below(artifact.root, 1, depth)
+
+
+def _rows_below(node: Node, level: int, depth: int) -> Iterator[Sequence[str]]:
+    """Depth first without recursion: a hostile file can nest its groups without end."""
+    pending = [iter(_children(node))]
+    while pending:
+        child = next(pending[-1], None)
+        if child is None:
+            pending.pop()
+            continue
+        here = level + len(pending) - 1
+        yield _row_of_node(child, here)
+        if child.has_children and (not depth or here < depth):
+            pending.append(iter(_children(child)))
+
+
+def _children(node: Node) -> Iterator[Node]:
+    count = node.child_count()
+    yield from node.children(0, min(count, _CHILDREN_SHOWN))
+    if count > _CHILDREN_SHOWN:
+        yield Node(f"… and {count - _CHILDREN_SHOWN:,} more", node.type)
+
+
+def _row_of_node(node: Node, level: int) -> Sequence[str]:
+    tensor = node.tensor
+    shown = f"{tensor.dtype} {shape_text(tensor.shape)}" if tensor else node.summary
+    size = "" if node.size is None else bytes_text(node.size)
+    return "  " * level + node.name, node.kind, shown, size
+
+
+_SECTIONS = {
+    "signatures": _Section(
+        "Signatures",
+        ("", "Key", "Name", "dtype", "Shape", "Graph tensor or method"),
+        _signature_rows,
+    ),
+    "functions": _Section(
+        "Functions", ("Function", "Concrete function", "Called with", "Returns"), _function_rows
+    ),
+    "layers": _Section("Layers", ("Layer", "Class", "Output shape", ">Parameters"), _layer_rows),
+    "tensors": _Section(
+        "Tensors", ("Path", "dtype", "Shape", ">Bytes", "Role", "Label"), _tensor_rows
+    ),
+    "tree": _Section("Tree", ("Name", "Kind", "Content", ">Size"), _tree_rows),
+}

@@ -1,0 +1,131 @@
+"""``mfx tensor``: the values of one tensor."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from explorer.analysis.export import export_npy
+from explorer.analysis.slicing import parse_slice
+from explorer.analysis.statistics import summarize
+from explorer.cli.opening import with_artifact
+from explorer.cli.output import Output, progress
+from explorer.formats.artifact import Artifact, Selection, Tensor, UnreadableArtifact
+from explorer.formats.selection import chosen
+from explorer.formats.text import array_text, bytes_text, tuple_text
+
+_MOST_PRINTED = 100_000
+"""Values of a tensor that are read to be printed whole; a larger one needs a slice."""
+
+_STATISTICS = ("count", "minimum", "maximum", "mean", "std", "zeros", "nans", "infs", "reason")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the tensor, its statistics, or write it to a file."""
+    parser = argparse.ArgumentParser(
+        prog="mfx tensor",
+        description="Show the values of one tensor; only the bytes that are needed are read.",
+    )
+    parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
+    parser.add_argument("name", metavar="NAME", help="its path or label, as mfx show lists them")
+    parser.add_argument("--slice", metavar="S", help='a part of it, such as "0,:,3" or "-1,::2"')
+    parser.add_argument("--stats", action="store_true", help="range, mean, zeros, not-a-numbers")
+    parser.add_argument("--out", type=Path, metavar="FILE.npy", help="write it in NumPy's format")
+    options = parser.parse_args(arguments)
+    return with_artifact(options.path, lambda artifact: _show(artifact, options))
+
+
+def _show(artifact: Artifact, options: argparse.Namespace) -> int:
+    tensor = _find(artifact, options.name)
+    try:
+        selection = parse_slice(options.slice, tensor.shape) if options.slice else ()
+    except ValueError as error:
+        print(f"mfx: {error}.", file=sys.stderr)
+        return 2
+    part = _part(tensor, selection) if selection else tensor
+    output = Output()
+    if options.out is not None:
+        return _write(output, part, options.out)
+    output.line(_title(tensor))
+    if options.stats:
+        _print_statistics(output, part)
+        return 0
+    return _print_values(output, part)
+
+
+def _find(artifact: Artifact, name: str) -> Tensor:
+    """By path, or by a label that only one has."""
+    tensors = artifact.tensors()
+    found = [t for t in tensors if t.path == name] or [t for t in tensors if t.label == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        paths = ", ".join(tensor.path for tensor in found)
+        raise UnreadableArtifact(
+            f"{name} is the label of several tensors; name one by its path: {paths}."
+        )
+    names = [tensor.path for tensor in tensors] + [t.label for t in tensors if t.label]
+    close = difflib.get_close_matches(name, names[:20_000], n=3, cutoff=0.4)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "mfx show --tensors lists them."
+    raise UnreadableArtifact(f"{artifact.name} has no tensor {name}. {hint}")
+
+
+def _part(tensor: Tensor, selection: Selection) -> Tensor:
+    """The selected values as a tensor of its own."""
+    values = tensor.read(selection)
+    return replace(
+        tensor,
+        shape=values.shape,
+        nbytes=values.nbytes,
+        reader=lambda further: chosen(values, further),
+    )
+
+
+def _title(tensor: Tensor) -> str:
+    where = tensor.location
+    stored = f"{where.file} at byte {where.offset:,}" if where and where.offset is not None else ""
+    shape = tuple_text(tensor.shape)
+    described = [tensor.path, f"{tensor.dtype} {shape}", bytes_text(tensor.nbytes), stored]
+    return " · ".join(filter(None, described))
+
+
+def _print_values(output: Output, tensor: Tensor) -> int:
+    if tensor.element_count > _MOST_PRINTED:
+        print(
+            f"mfx: {tensor.element_count:,} values are too many to print. Name a part of it with "
+            '--slice, such as --slice "0", ask for --stats, or write it with --out FILE.npy.',
+            file=sys.stderr,
+        )
+        return 2
+    values = tensor.read()
+    if output.is_terminal:
+        output.block(np.array2string(values, threshold=1000))
+    else:
+        output.block(np.array2string(values, threshold=_MOST_PRINTED + 1))
+    return 0
+
+
+def _print_statistics(output: Output, tensor: Tensor) -> None:
+    with progress(f"Reading {tensor.path}"):
+        found = summarize(tensor)
+    known = {field.name: getattr(found, field.name) for field in fields(found)}
+    rows = [(name, str(known[name])) for name in _STATISTICS if known[name] not in (None, "")]
+    output.table(("", ">"), rows)
+
+
+def _write(output: Output, tensor: Tensor, target: Path) -> int:
+    try:
+        with progress(f"Writing {target.name}"):
+            export_npy(tensor, target)
+    except OSError as error:
+        print(f"mfx: {target} was not written: {error.strerror or error}.", file=sys.stderr)
+        return 2
+    stored = np.load(target, mmap_mode="r", allow_pickle=False)
+    output.line(f"{target}: {array_text(stored)}")
+    return 0
