@@ -6,58 +6,15 @@ over its limit; run it on a machine that does nothing else.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
-from typing import Any
 
-_HERE = Path(__file__).resolve().parent
+import reading
+from rows import Row, absence, child, table
+
 _STARTS = 9
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table; ``limit`` is for ``value``, in the same unit, and is itself allowed."""
-
-    what: str
-    app: str
-    reference: str
-    ratio: str
-    value: float
-    limit: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        if self.limit is None:
-            return ""
-        return "ok" if self.value <= self.limit else "OVER"
-
-
-def child(script: str, *arguments: str, folder: str) -> tuple[float, Any]:
-    """When a script of this folder was started, and the last line it printed, decoded."""
-    environment = os.environ | {
-        "QT_QPA_PLATFORM": "offscreen",
-        "PYTHONPATH": str(_HERE.parent.parent),
-        "HOME": folder,
-        "XDG_DATA_HOME": f"{folder}/data",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, str(_HERE / script), *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return start, json.loads(done.stdout.splitlines()[-1])
 
 
 def start_up(folder: str) -> list[Row]:
@@ -78,7 +35,7 @@ def start_up(folder: str) -> list[Row]:
         app,
         0.6,
     )
-    return [row, _absence("TensorFlow in the window's process at its start", tensorflow)]
+    return [row, absence("TensorFlow in the window's process at its start", tensorflow)]
 
 
 def training(folder: str, line: str, title: str, epochs: int, repeats: int) -> list[Row]:
@@ -106,9 +63,9 @@ def tour(folder: str) -> list[Row]:
     print(said["report"], file=sys.stderr)
     kinds = {"": "longest", ", without the wait for a free core": "own"}
     return [
-        _absence("a step of the tour that failed", bool(said["status"])),
+        absence("a step of the tour that failed", bool(said["status"])),
         *(_block(what, said[key] * 1000) for what, key in kinds.items()),
-        _absence("TensorFlow in the window's process after the tour", said["tensorflow"]),
+        absence("TensorFlow in the window's process after the tour", said["tensorflow"]),
     ]
 
 
@@ -118,30 +75,17 @@ def _block(what: str, milliseconds: float) -> Row:
     return Row(text, f"{milliseconds:.0f} ms", "50 ms", ratio, milliseconds, 50)
 
 
-def _absence(what: str, found: bool) -> Row:
-    return Row(what, "yes" if found else "no", "no", "", float(found), 0)
-
-
 BENCHMARKS: dict[str, Callable[[str], list[Row]]] = {
     "start": start_up,
     "training": lambda folder: training(folder, "keras3", "Keras 3", 5, 7),
     "training2": lambda folder: training(folder, "keras2", "Keras 2", 5, 7),
     "long": lambda folder: training(folder, "keras3", "Keras 3", 50, 3),
     "tour": tour,
+    "show": reading.show,
+    "large": reading.large,
+    "datasets": reading.datasets,
+    "constants": reading.constants,
 }
-
-
-def table(rows: list[Row]) -> str:
-    cells = [("", "app", "reference", "ratio", "")]
-    cells += [(row.what, row.app, row.reference, row.ratio, row.verdict) for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(5)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    )
 
 
 def main(chosen: list[str]) -> int:
