@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-_SHOWN = 4
+_SHOWN = 2
 
 
 class Expected:
@@ -34,7 +34,7 @@ class Expected:
         """Write it all, a line for each file."""
         files = dict(self._files, writer=self._writer)
         lines = [
-            json.dumps(name) + ": " + json.dumps(about, sort_keys=True)
+            json.dumps(name) + ": " + json.dumps(about, sort_keys=True, separators=(",", ":"))
             for name, about in sorted(files.items())
         ]
         text = "{\n" + ",\n".join(lines) + "\n}\n"
@@ -53,7 +53,7 @@ def array(value: Any, name: str = "", dtype: str = "") -> Any:
         texts = [t.encode() if isinstance(t, str) else bytes(t) for t in values.reshape(-1)]
         return dict(about, dtype="string", strings=[text.hex() for text in texts])
     data = np.ascontiguousarray(values).tobytes()
-    first = [float(np.real(number)) for number in values.reshape(-1)[:_SHOWN]]
+    first = [round(float(np.real(number)), 6) for number in values.reshape(-1)[:_SHOWN]]
     digest = hashlib.sha256(data).hexdigest()
     return dict(about, dtype=dtype or values.dtype.name, sha256=digest, first=first)
 
