@@ -1,9 +1,9 @@
 """Frames between client and worker: MessagePack messages, and the raw arrays that follow them.
 
 One message is one frame. Each array that its `ArrayHeader` announces follows as raw bytes in C
-order, in frames of at most 64 MB; one without elements has no frame. An array of strings is one
-MessagePack list. Neither side trusts the other: a frame that is not what it should be raises
-`DamagedFrame`.
+order, in frames of at most 64 MB; one without elements has no frame. Strings follow as MessagePack
+lists of at most 16,384: decoding one holds Python's lock, and with it every thread of the window.
+Neither side trusts the other: a frame that is not what it should be raises `DamagedFrame`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _MESSAGE_LIMIT = 64 << 20
 _FRAME = 64 << 20
 _ARRAY_LIMIT = 16 << 30
 _STRING = "string"
+_STRINGS = 1 << 14  # in one frame
 _PLAIN = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "complex64", "complex128"),
@@ -121,16 +122,23 @@ class Channel:
         if any(size < 0 for size in header.shape):
             raise DamagedFrame(f"The shape {header.shape} of {header.name} is impossible.")
         if header.dtype == _STRING:
-            return _strings(header, self._receive(_MESSAGE_LIMIT))
-        dtype = dtype_of(header.dtype)
-        if math.prod(header.shape) * dtype.itemsize > _ARRAY_LIMIT:
-            raise DamagedFrame(f"{header.name} is larger than {_ARRAY_LIMIT} bytes.")
-        try:
-            array = np.empty(header.shape, dtype)
-        except (ValueError, OverflowError, MemoryError) as error:
-            raise DamagedFrame(f"There is no room for {header.name}: {error}.") from error
+            return self._strings(header)
+        array = _room(header, dtype_of(header.dtype))
         self._fill(header, _raw(array))
         return array
+
+    def _strings(self, header: ArrayHeader) -> np.ndarray:
+        count = math.prod(header.shape)
+        array = _room(header, np.dtype(object)).reshape(-1)
+        for start in range(0, count, _STRINGS):
+            items = _decoded(header, self._receive(_MESSAGE_LIMIT))
+            if len(items) != min(_STRINGS, count - start):
+                raise DamagedFrame(
+                    f"{header.name} was announced as {header.shape}: {len(items)} strings in a "
+                    "frame."
+                )
+            array[start : start + len(items)] = items
+        return array.reshape(header.shape)
 
     def _fill(self, header: ArrayHeader, raw: memoryview) -> None:
         for start in range(0, len(raw), _FRAME):
@@ -144,6 +152,15 @@ class Channel:
             part[:] = frame
 
 
+def _room(header: ArrayHeader, dtype: np.dtype) -> np.ndarray:
+    if math.prod(header.shape) * dtype.itemsize > _ARRAY_LIMIT:
+        raise DamagedFrame(f"{header.name} is larger than {_ARRAY_LIMIT} bytes.")
+    try:
+        return np.empty(header.shape, dtype)
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise DamagedFrame(f"There is no room for {header.name}: {error}.") from error
+
+
 def _raw(array: np.ndarray) -> memoryview:
     """The bytes of a contiguous array, without a copy."""
     return array.reshape(-1).view(np.uint8).data
@@ -151,7 +168,11 @@ def _raw(array: np.ndarray) -> memoryview:
 
 def _frames(header: ArrayHeader, array: np.ndarray) -> Sequence[Any]:
     if header.dtype == _STRING:
-        return [msgspec.msgpack.encode([_encoded(item) for item in array.reshape(-1).tolist()])]
+        flat = array.reshape(-1)
+        parts = (flat[start : start + _STRINGS] for start in range(0, len(flat), _STRINGS))
+        return [
+            msgspec.msgpack.encode([_encoded(item) for item in part.tolist()]) for part in parts
+        ]
     native = array.astype(dtype_of(header.dtype), order="C", copy=False)
     raw = _raw(np.ascontiguousarray(native))
     return [raw[start : start + _FRAME] for start in range(0, len(raw), _FRAME)]
@@ -161,16 +182,11 @@ def _encoded(item: object) -> bytes:
     return item if isinstance(item, bytes) else str(item).encode()
 
 
-def _strings(header: ArrayHeader, frame: bytes) -> np.ndarray:
+def _decoded(header: ArrayHeader, frame: bytes) -> list[bytes]:
     try:
-        items = msgspec.msgpack.decode(frame, type=list[bytes])
+        return msgspec.msgpack.decode(frame, type=list[bytes])
     except msgspec.MsgspecError as error:
         raise DamagedFrame(f"The strings of {header.name} were damaged: {error}.") from error
-    if len(items) != math.prod(header.shape):
-        raise DamagedFrame(f"{header.name} was announced as {header.shape}: {len(items)} strings.")
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array.reshape(header.shape)
 
 
 def named_headers(arrays: Mapping[str, np.ndarray]) -> tuple[ArrayHeader, ...]:

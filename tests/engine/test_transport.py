@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, Pipe
 
@@ -67,6 +68,19 @@ def test_big_endian_numbers_arrive_as_the_same_numbers(ends: Ends) -> None:
     array = np.arange(5, dtype=">i4")
     worker.send(Result(1, Predicted(named_headers({"y": array}), 0.5)), [array])
     np.testing.assert_array_equal(client.receive()[1][0], array)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1 << 14, (1 << 14) + 1, 100_000])
+def test_any_number_of_strings_arrives(ends: Ends, count: int) -> None:
+    client, worker, _ = ends
+    array = np.array([str(number) for number in range(count)], dtype=object).reshape(1, count)
+    request = Predict(LoadRef("m", "saved_model"), "s", named_headers({"x": array}))
+    sending = threading.Thread(target=client.send, args=(Envelope(1, request), [array]))
+    sending.start()
+    _, (found,) = worker.receive()
+    sending.join()
+    assert found.shape == (1, count)
+    assert [text.decode() for text in found[0]] == array[0].tolist()
 
 
 @pytest.mark.parametrize("dtype", [object, "U5", "S5"])
