@@ -74,8 +74,15 @@ class LibraryModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return row[0] if isinstance(row, tuple) else title_of(row)
         if role == Qt.ItemDataRole.ToolTipRole and not isinstance(row, tuple):
-            return row.path if isinstance(row, ArtifactEntry) else title_of(row)
+            return row.path if isinstance(row, ArtifactEntry) else self._about(row)
         return None
+
+    def _about(self, model: ModelEntry) -> str:
+        about = f"{model.title}: {model.detail}"
+        if not model.diverged:
+            return about
+        diverged = self.tr("Its training diverged: its weights are of no use.")
+        return f"{about}\n{diverged}"
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         if index.isValid() and isinstance(self._rows[index.row()], tuple):
@@ -157,6 +164,8 @@ class _Delegate(QStyledItemDelegate):
 
     def _detail(self, entry: Entry) -> tuple[str, str, str]:
         if isinstance(entry, ModelEntry):
+            if entry.diverged:
+                return entry.detail, self.tr("diverged"), "warning"
             return entry.detail, self.tr("trained"), "ok"
         text = f"{entry.artifact.format_name} · {bytes_text(entry.artifact.size)}"
         if entry.made is not None:

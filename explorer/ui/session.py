@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,11 @@ def settings_title(settings: DemoSettings) -> str:
     return f"{DEMOS[settings.demo].key}{form} · {settings.line.title}"
 
 
+def has_diverged(metrics: Mapping[str, float]) -> bool:
+    """Whether a loss, of training or validation, is no finite number any more."""
+    return any(not math.isfinite(v) for name, v in metrics.items() if name.endswith("loss"))
+
+
 @dataclass
 class ModelEntry:
     """A trained model in memory."""
@@ -53,6 +59,11 @@ class ModelEntry:
         """The title of its settings, with a number where there are several."""
         number = f" · {self.number}" if self.number > 1 else ""
         return settings_title(self.ref.settings) + number
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training ended with a loss that is no finite number."""
+        return has_diverged(self.trained.metrics)
 
     @property
     def detail(self) -> str:
@@ -184,12 +195,18 @@ class Session(QObject):
         if select:
             self.select(entry)
         self.artifact_opened.emit(entry)
+        if opened.artifact.format == "unknown":
+            self._warn_of_unknown(opened.artifact)
         self.action_timed.emit(
             self.tr("{name} opened in {time}").format(
                 name=opened.artifact.name, time=duration_text(opened.seconds)
             )
         )
         self._count(entry)
+
+    def _warn_of_unknown(self, artifact: Artifact) -> None:
+        title = self.tr("{name} is shown as a plain file").format(name=artifact.name)
+        self.notice.emit(Notice("warning", title, artifact.notes[0]))
 
     def _count(self, entry: ArtifactEntry) -> None:
         """Count tensors and parameters, which takes longer than opening where there are many."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, QTimer
@@ -14,6 +16,7 @@ from explorer.ui.widgets import label
 
 _HEIGHT = 168
 _REDRAW_MS = 250
+_WIDE = 1e4
 
 
 class Curves(QWidget):
@@ -26,7 +29,10 @@ class Curves(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._empty = label(
-            self.tr("The curves appear here while the model trains."), "muted", wrap=True
+            self.tr("The curves appear here while the model trains."),
+            "muted",
+            wrap=True,
+            name="lab.curves.empty",
         )
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._column.addWidget(self._empty)
@@ -126,27 +132,54 @@ class Curves(QWidget):
         self._metric = metric
         self._draw()
 
+    def _finite(self, series: str) -> tuple[list[int], list[float]]:
+        """Steps and values of a series, without what is no finite number: it has no place."""
+        points = zip(*self._series.get(series, ([], [])), strict=True)
+        kept = [(step, value) for step, value in points if math.isfinite(value)]
+        return [step for step, _ in kept], [value for _, value in kept]
+
     def _draw(self) -> None:
-        has_values = bool(self._series)
         if self._plot is None:
             return
-        self._empty.setVisible(not has_values)
-        self._plot.setVisible(has_values)
-        for name, series in (
-            ("batches", f"batch {self._metric}"),
-            ("train", self._metric),
-            ("validation", f"val_{self._metric}"),
-        ):
-            steps, values = self._series.get(series, ([], []))
+        lines = {
+            "batches": self._finite(f"batch {self._metric}"),
+            "train": self._finite(self._metric),
+            "validation": self._finite(f"val_{self._metric}"),
+        }
+        values = [value for _, numbers in lines.values() for value in numbers]
+        self._show_plot(any(lines["train"] + lines["validation"]) or len(lines["batches"][0]) > 1)
+        self._plot.setLogMode(y=_is_wide(values))
+        for name, (steps, numbers) in lines.items():
             symbol = None if name == "batches" else "o"
             self._lines[name].setData(
                 steps,
-                values,
+                numbers,
                 symbol=symbol,
                 symbolSize=5,
                 symbolPen=None,
                 symbolBrush=color("warning" if name == "validation" else "accent"),
             )
+
+    def _show_plot(self, shown: bool) -> None:
+        self._empty.setVisible(not shown)
+        self._plot.setVisible(shown)
+        series = (f"batch {self._metric}", self._metric, f"val_{self._metric}")
+        values = [value for name in series for value in self._series.get(name, ([], []))[1]]
+        self._empty.setText(
+            self.tr("The curves appear here while the model trains.")
+            if all(map(math.isfinite, values))
+            else self.tr("{metric} is no finite number: there is nothing to draw.").format(
+                metric=self._metric
+            )
+        )
+
+
+def _is_wide(values: Sequence[float]) -> bool:
+    """Whether the values differ so much that only a logarithmic axis shows more than the largest.
+
+    As the loss does where the training diverges.
+    """
+    return bool(values and 0 < _WIDE * min(values) < max(values))
 
 
 def _import_pyqtgraph() -> Any:

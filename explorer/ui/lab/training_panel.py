@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QPlainTextEdit,
@@ -17,13 +17,15 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.engine.messages import Built, LayerRow, Metric, Progress
-from explorer.formats.text import count_text, duration_text, tuple_text
+from explorer.formats.text import count_text, duration_text, tuple_text, value_text
 from explorer.lab.catalog import DemoSettings
 from explorer.ui.lab.curves import Curves
 from explorer.ui.lab.plan import planned_layers
+from explorer.ui.session import has_diverged
 from explorer.ui.theme import color
 from explorer.ui.widgets import (
     Card,
+    ComboBox,
     ElidedLabel,
     RowsModel,
     Table,
@@ -71,6 +73,7 @@ class TrainingPanel(QWidget):
         column.addStretch(1)
         self._epoch_began = 0.0
         self._epochs_planned = 0
+        self._rate = 0.0
         self._new_epochs: list[tuple[str, ...]] = []
         self._epochs_due = QTimer(self, singleShot=True, interval=_EPOCHS_MS)
         self._epochs_due.timeout.connect(self._show_epochs)
@@ -82,9 +85,8 @@ class TrainingPanel(QWidget):
         card = Card()
         row = QHBoxLayout()
         row.setSpacing(8)
-        self.metric_choice = QComboBox()
+        self.metric_choice = ComboBox("lab.metric", self.tr("Which curve"))
         self.metric_choice.addItem("loss")
-        describe(self.metric_choice, "lab.metric", self.tr("Which curve"))
         self.metric_choice.currentTextChanged.connect(self._metric_chosen)
         row.addWidget(self.metric_choice)
         for text, tone, dashed in (
@@ -105,7 +107,21 @@ class TrainingPanel(QWidget):
         self.progress.setTextVisible(False)
         describe(self.progress, "lab.progress", self.tr("Training progress"))
         card.body.addWidget(self.progress)
+        card.body.addWidget(self._divergence())
         return card
+
+    def _divergence(self) -> QWidget:
+        self._diverged = QWidget()
+        row = QHBoxLayout(self._diverged)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(
+            chip(self.tr("diverged"), "warning", "lab.diverged"), 0, Qt.AlignmentFlag.AlignTop
+        )
+        self._divergence_text = label("", wrap=True, name="lab.diverged.text")
+        row.addWidget(self._divergence_text, 1)
+        self._diverged.hide()
+        return self._diverged
 
     def _layers_card(self) -> Card:
         card = Card(self.tr("Layers"))
@@ -176,6 +192,8 @@ class TrainingPanel(QWidget):
         self.log.clear()
         self._activations = {layer.name: layer.activation for layer in settings.layers}
         self._epochs_planned = settings.epochs
+        self._rate = settings.learning_rate
+        self._diverged.hide()
         self._epoch_began = 0.0
         self.progress.setRange(0, 0)
         self.progress_text.setText(self.tr("Waiting for the engine"))
@@ -252,13 +270,24 @@ class TrainingPanel(QWidget):
             self.epochs.set_headers(headers, range(1, len(headers)))
             self._epochs_empty.hide()
             self._epoch_table.show()
-        numbers = [f"{metric.values.get(name, float('nan')):.4f}" for name in self._epoch_names]
+        numbers = [value_text(metric.values.get(name, math.nan)) for name in self._epoch_names]
         epoch = metric.epoch + 1
+        if has_diverged(metric.values) and self._diverged.isHidden():
+            self._show_divergence(epoch)
         taken = metric.seconds - self._epoch_began
         self._epoch_began = metric.seconds
         self._new_epochs.append((str(epoch), *numbers, duration_text(taken)))
         if not self._epochs_due.isActive():
             self._epochs_due.start()
+
+    def _show_divergence(self, epoch: int) -> None:
+        self._divergence_text.setText(
+            self.tr(
+                "Since epoch {epoch} the loss is no finite number: the steps are so large that "
+                "the weights grow without end. Train again with a learning rate below {rate}."
+            ).format(epoch=epoch, rate=f"{self._rate:g}")
+        )
+        self._diverged.show()
 
     def _show_epochs(self) -> None:
         """Together, since each change of the table lays the column out anew."""
