@@ -442,7 +442,7 @@ class RowsModel(QAbstractTableModel):
     ) -> Any:
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(self._headers):
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return self._headers[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return self._alignment(section)
@@ -471,6 +471,7 @@ class Table(QTableView):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setHighlightSections(False)
         header.setFixedHeight(HEADER_HEIGHT)
+        header.setTextElideMode(Qt.TextElideMode.ElideRight)
         model.modelReset.connect(self._spread)
         model.rowsInserted.connect(self._spread)
         if fit:

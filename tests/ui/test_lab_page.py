@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
-from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
-from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QToolTip, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QLabel,
+    QLineEdit,
+    QListView,
+    QScrollArea,
+    QTableView,
+    QToolTip,
+    QWidget,
+)
 
 from explorer.ui.driver import Driver
 from explorer.ui.widgets import ComboBox
@@ -28,6 +41,7 @@ def test_a_number_that_will_not_do_stays_and_is_told(
 ) -> None:
     driver.enter(field, typed)
     driver.find(QWidget, "lab.dataset").setFocus()
+    driver.pause(10)
     box = driver.find(QWidget, field)
     assert box.property("text") == typed
     assert box.property("invalid") is True
@@ -37,6 +51,8 @@ def test_a_number_that_will_not_do_stays_and_is_told(
     assert f"“{typed}”" in notice.text
     assert range_said in notice.text
     assert not driver.window.lab.busy
+    driver.pause(50)
+    assert box.visibleRegion().boundingRect() == box.rect()
     driver.click("lab.reset")
     assert box.property("invalid") is False
     assert driver.window.lab.settings.wrong_field() is None
@@ -72,3 +88,99 @@ def test_a_layer_name_that_will_not_do_is_refused(driver: Driver, name: str) -> 
     assert driver.find(QLineEdit, "layers.0.name", dialog).text() == name
     driver.click("layers.cancel", dialog)
     assert driver.window.lab.settings.settings().layers[0].name == "dense_1"
+
+
+def start_long_training(driver: Driver) -> None:
+    driver.enter("lab.epochs", 5000)
+    driver.click("lab.train")
+    progress = driver.window.lab.training.progress
+    driver.until(lambda: progress.value() > 0, "the training to begin")
+
+
+@pytest.mark.parametrize("focus", ["lab.metric", "lab.log", "save.target", "library.list", ""])
+def test_escape_cancels_a_training_wherever_the_focus_is(driver: Driver, focus: str) -> None:
+    start_long_training(driver)
+    driver.window.activateWindow()
+    driver.until(driver.window.isActiveWindow, "the keyboard")
+    if focus:
+        driver.find(QWidget, focus).setFocus()
+    QTest.keyClick(QApplication.focusWidget() or driver.window, Qt.Key.Key_Escape)
+    driver.until(lambda: not driver.window.lab.busy, "the training to end")
+    assert driver.window.lab.training.progress_text.full_text() == "Cancelled"
+    assert driver.window.session.models == []
+
+
+def test_escape_closes_an_open_list_first_and_then_cancels(driver: Driver) -> None:
+    start_long_training(driver)
+    box = driver.find(ComboBox, "lab.metric")
+    box.showPopup()
+    driver.until(box.view().isVisible, "the list")
+    QTest.keyClick(box.view(), Qt.Key.Key_Escape)
+    driver.until(lambda: not box.view().isVisible(), "the list to close")
+    assert driver.window.lab.busy
+    driver.window.activateWindow()
+    driver.until(driver.window.isActiveWindow, "the keyboard")
+    QTest.keyClick(box, Qt.Key.Key_Escape)
+    driver.until(lambda: not driver.window.lab.busy, "the training to end")
+
+
+def test_a_diverged_training_is_told(driver: Driver) -> None:
+    driver.choose("lab.optimizer", "SGD")
+    driver.choose("lab.loss", "MeanSquaredError")
+    driver.enter("lab.learning_rate", "1000")
+    model = driver.train()
+    assert not math.isfinite(model.trained.metrics["loss"])
+    assert driver.find(QLabel, "lab.diverged").text() == "diverged"
+    text = driver.find(QLabel, "lab.diverged.text").text()
+    assert text.startswith("Since epoch 1 the loss is no finite number")
+    assert "learning rate below 1000" in text
+    assert model.diverged
+    index = driver.find(QListView, "library.list").currentIndex()
+    assert "diverged" in index.data(Qt.ItemDataRole.ToolTipRole)
+    empty = driver.find(QLabel, "lab.curves.empty")  # all that is finite is the first batch
+    assert empty.text() == "loss is no finite number: there is nothing to draw."
+    driver.click("lab.reset")
+    assert not driver.train().diverged
+    assert not driver.window.findChild(QLabel, "lab.diverged").isVisible()
+
+
+def test_a_loss_of_every_size_is_drawn_on_a_logarithmic_axis(driver: Driver) -> None:
+    driver.enter("lab.learning_rate", "1e6")
+    assert driver.train().trained.metrics["loss"] > 1e4
+    plot = driver.find(QWidget, "lab.plot")
+    driver.until(lambda: plot.getAxis("left").logMode, "the axis")
+    bottom, top = plot.viewRange()[1]
+    assert -5 < bottom < top < 40  # powers of ten
+    assert "e+" in driver.window.lab.training.epochs.rows()[0][1]
+
+
+@pytest.mark.parametrize("size", [(960, 620), (1100, 700), (1366, 768), (1920, 1080)])
+def test_nothing_of_the_lab_is_cut_off_at_the_sides(driver: Driver, size: tuple[int, int]) -> None:
+    before = driver.window.size()
+    driver.window.resize(*size)
+    driver.train()
+    driver.pause(300)
+    try:
+        for area in driver.window.lab.findChildren(QScrollArea):
+            if area.isVisible():
+                assert area.widget().width() <= area.viewport().width()
+        for name in ("lab.layers", "lab.epochs.table"):
+            table = driver.find(QTableView, name)
+            shown = table.visibleRegion().boundingRect().width()
+            assert shown == table.width() or table.visibleRegion().isEmpty()
+    finally:
+        driver.window.resize(before)
+        driver.pause(50)
+
+
+def test_the_settings_are_the_same_ones_after_the_columns_were_stacked(driver: Driver) -> None:
+    before = driver.window.size()
+    driver.enter("lab.epochs", 7)
+    driver.window.resize(960, 620)
+    driver.pause(50)
+    assert driver.find(QWidget, "lab.epochs").property("value") == 7
+    driver.window.resize(before)
+    driver.pause(50)
+    assert driver.find(QWidget, "lab.epochs").property("value") == 7
+    field, plot = driver.find(QWidget, "lab.epochs"), driver.find(QWidget, "lab.metric")
+    assert field.mapToGlobal(QPoint()).x() < plot.mapToGlobal(QPoint()).x()

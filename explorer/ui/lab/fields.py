@@ -6,7 +6,6 @@ Qt's own correct a wrong number in silence, and training would begin with one th
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QFocusEvent, QValidator
@@ -15,16 +14,6 @@ from PySide6.QtWidgets import QLineEdit, QSpinBox, QWidget
 from explorer.ui.widgets import describe, restyle, spin_box_look
 
 _HIGHEST_RATE = 1e6
-
-
-class NumberField(Protocol):
-    """What the fields of this module have in common."""
-
-    def problem(self) -> str:
-        """What is wrong with the text, in a sentence; empty where it is a number that will do."""
-        ...
-
-    def setFocus(self) -> None: ...
 
 
 def _mark(field: QWidget, wrong: bool) -> None:
@@ -50,7 +39,7 @@ class WholeNumber(QSpinBox):
         self._edited()  # Qt tells of a new number, not of a text that was wrong
 
     def problem(self) -> str:
-        """See `NumberField`."""
+        """What is wrong with the text; empty where it is a number that will do."""
         if self.hasAcceptableInput():
             return ""
         return self.tr("{field}: “{text}” is not a whole number from {low:,} to {high:,}.").format(
@@ -96,7 +85,7 @@ class Rate(QLineEdit):
         return number if 0 < number <= _HIGHEST_RATE else math.nan
 
     def problem(self) -> str:
-        """See `NumberField`."""
+        """What is wrong with the text; empty where it is a number that will do."""
         if not math.isnan(self.value()):
             return ""
         return self.tr(
@@ -107,3 +96,6 @@ class Rate(QLineEdit):
     def _edited(self) -> None:
         _mark(self, bool(self.problem()))
         self.edited.emit()
+
+
+NumberField = WholeNumber | Rate

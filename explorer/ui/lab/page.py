@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from explorer.engine.messages import Failed, ModelRef, Train, Trained
@@ -18,6 +19,10 @@ from explorer.ui.lab.training_panel import TrainingPanel
 from explorer.ui.notices import Notice, notice_for
 from explorer.ui.session import Entry, ModelEntry, Session
 from explorer.ui.widgets import button, label, page_scroll
+
+_NARROW = 1080
+_STACKED = 900
+"""Widths of the page in pixels, below which its columns are laid out otherwise."""
 
 
 class LabPage(QWidget):
@@ -46,7 +51,13 @@ class LabPage(QWidget):
         column.addWidget(self._header())
         self._columns = row = QHBoxLayout()
         self._left = page_scroll(self.settings)
-        self._middle = page_scroll(self.training)
+        body = QWidget()
+        self._stack = QVBoxLayout(body)
+        self._stack.setContentsMargins(0, 0, 0, 0)
+        self._stack.setSpacing(12)
+        self._stack.addWidget(self.training)
+        self._middle = page_scroll(body)
+        self._middle.setObjectName("lab.middle")
         row.addWidget(self._left)
         row.addWidget(self._middle, 1)
         row.addWidget(self.saving)
@@ -70,10 +81,13 @@ class LabPage(QWidget):
         )
         self._reset.clicked.connect(self.settings.reset)
         self._cancel = button(
-            self.tr("Cancel"), "lab.cancel", tip=self.tr("Stop what is running"), shortcut="Esc"
+            self.tr("Cancel"), "lab.cancel", tip=self.tr("Stop what is running (Esc)")
         )
         self._cancel.clicked.connect(self.cancel)
         self._cancel.hide()
+        # Not the button's own: that one clicks a moment later, if the button is still free then.
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.cancel)
+        self._escape.setEnabled(False)
         self._train = button(self.tr("Train"), "lab.train", role="primary", shortcut="Ctrl+T")
         self._train.clicked.connect(self.train)
         for widget in (self._reset, self._cancel, self._train):
@@ -82,14 +96,26 @@ class LabPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Narrow columns at the sides leave the tables in the middle room."""
-        narrow = self.width() < 1000
+        narrow = self.width() < _NARROW
         side = 12 if narrow else 18
         self._columns.setContentsMargins(side, 14, side, 14)
         self._columns.setSpacing(8 if narrow else 14)
         self._left.setFixedWidth(216 if narrow else 258)
         self.saving.setFixedWidth(264 if narrow else 344)
         self._subtitle.setVisible(self.width() > 700)
+        self._set_stacked(self.width() < _STACKED)
         super().resizeEvent(event)
+
+    def _set_stacked(self, stacked: bool) -> None:
+        """Where there is no room for three columns, the settings stand above the training."""
+        if stacked is self._left.isHidden():
+            return
+        if stacked:
+            self._stack.insertWidget(0, self._left.takeWidget())
+            self.settings.show()
+        else:
+            self._left.setWidget(self.settings)
+        self._left.setVisible(not stacked)
 
     def _connect(self) -> None:
         self.settings.changed.connect(self._settings_changed)
@@ -131,6 +157,7 @@ class LabPage(QWidget):
 
     def _set_busy(self, busy: bool) -> None:
         self._cancel.setVisible(busy)
+        self._escape.setEnabled(busy)
         self._train.setEnabled(not busy)
         self._reset.setEnabled(not busy)
         self.settings.set_enabled(not busy)
@@ -168,21 +195,23 @@ class LabPage(QWidget):
         task.cancelled.connect(lambda: self.training.finish(self.tr("Cancelled")))
         task.ended.connect(lambda: self._set_task(None))
         self._set_task(task)
+        self._middle.verticalScrollBar().setValue(self.training.y())
 
     def _can_train(self) -> bool:
         wrong = self.settings.wrong_field()
         if wrong is None:
             return True
-        title = self.tr("A number is not one that will do")
+        title = self.tr("The model was not trained")
         self._session.notice.emit(Notice("error", title, wrong.problem()))
         wrong.setFocus()
+        area = self._middle if self._left.isHidden() else self._left
+        QTimer.singleShot(0, wrong, lambda: area.ensureWidgetVisible(wrong))  # below the notice
         return False
 
     def _trained(self, trained: Trained) -> None:
-        self._task = None
         settings = trained.model.settings
         self.training.finish_done(settings.epochs, trained.steps, trained.seconds)
-        self._session.add_model(trained)
+        self._session.add_model(trained)  # while the task counts: what is shown is no plan
         self._session.action_timed.emit(
             self.tr("Trained in {time}").format(time=duration_text(trained.seconds))
         )
