@@ -21,8 +21,9 @@ from PySide6.QtWidgets import (
 from explorer.ui.background import Background
 from explorer.ui.library import title_of
 from explorer.ui.session import ArtifactEntry, Entry, Session
+from explorer.ui.tables import Index
 from explorer.ui.theme import color, dress
-from explorer.ui.widgets import Index, describe
+from explorer.ui.widgets import describe
 
 _MOST = 40
 _COMMAND = Qt.ItemDataRole.UserRole

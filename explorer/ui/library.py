@@ -29,8 +29,9 @@ from PySide6.QtWidgets import (
 
 from explorer.formats.text import bytes_text
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Session
+from explorer.ui.tables import Index
 from explorer.ui.theme import color, ui_font
-from explorer.ui.widgets import Index, describe, label
+from explorer.ui.widgets import describe, label
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _HEADING_HEIGHT = 30

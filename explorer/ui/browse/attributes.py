@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
 from explorer.formats.artifact import Node
 from explorer.ui.background import Background
 from explorer.ui.browse.tables import SharedTable
-from explorer.ui.widgets import ElidedLabel, RowsModel, button, describe, label
+from explorer.ui.tables import RowsModel
+from explorer.ui.widgets import ElidedLabel, button, describe, label
 
 _LONGEST_CELL = 300  # characters of a value in the table
 _LONGEST_SHOWN = 200_000  # characters of a value in the text below; the copy has all

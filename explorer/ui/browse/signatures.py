@@ -29,16 +29,8 @@ from explorer.formats.text import tuple_text
 from explorer.ui.background import Background
 from explorer.ui.browse.tables import SharedTable
 from explorer.ui.icons import node_icon
-from explorer.ui.widgets import (
-    Card,
-    RowsModel,
-    Table,
-    button,
-    chip,
-    clear_layout,
-    label,
-    page_scroll,
-)
+from explorer.ui.tables import RowsModel, Table
+from explorer.ui.widgets import Card, button, chip, clear_layout, label, page_scroll
 
 _NARROW = 860  # pixels of a card below which the tables stand one above the other
 _COPIED = 1500  # milliseconds that the button says so

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QAbstractTableModel, Qt
 
-from explorer.ui.widgets import Table
+from explorer.ui.tables import Table
 
 
 class SharedTable(Table):

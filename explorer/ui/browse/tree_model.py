@@ -12,8 +12,8 @@ from explorer.formats.artifact import Node, NodeType
 from explorer.formats.text import bytes_text, shape_text
 from explorer.ui.background import run_in_pool
 from explorer.ui.icons import node_icon
+from explorer.ui.tables import Index
 from explorer.ui.theme import color, mono_font
-from explorer.ui.widgets import Index
 
 NODE_ROLE = Qt.ItemDataRole.UserRole
 NAME, KIND, DTYPE, SHAPE, SIZE = range(5)

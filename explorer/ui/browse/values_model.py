@@ -11,8 +11,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 from explorer.analysis.planes import Plane
 from explorer.formats.artifact import Tensor
 from explorer.ui.background import Background
+from explorer.ui.tables import Index
 from explorer.ui.theme import color, mono_font
-from explorer.ui.widgets import Index
 
 MOST_ROWS = 500_000
 MOST_COLUMNS = 5_000

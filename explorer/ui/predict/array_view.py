@@ -7,8 +7,9 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 from PySide6.QtWidgets import QAbstractItemView, QTableView
 
 from explorer.formats.text import value_text
+from explorer.ui.tables import Index
 from explorer.ui.theme import ROW_HEIGHT, mono_font
-from explorer.ui.widgets import Index, describe
+from explorer.ui.widgets import describe
 
 MOST_ROWS = 500_000
 MOST_COLUMNS = 4096

@@ -10,7 +10,8 @@ from explorer.formats.text import duration_text
 from explorer.ui.library import title_of
 from explorer.ui.predict.jobs import Run
 from explorer.ui.session import Entry
-from explorer.ui.widgets import Card, RowsModel, Table
+from explorer.ui.tables import RowsModel, Table
+from explorer.ui.widgets import Card
 
 _HEIGHT = 118
 
