@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import h5py
 import numpy as np
-from h5py import h5a, h5t
 
 from explorer.formats.artifact import TensorUnreadable, UnreadableArtifact
-from explorer.formats.storage import Storage
+from explorer.formats.hdf5.attributes import attribute_value
+from explorer.formats.hdf5.errors import DamagedHdf5
+from explorer.formats.hdf5.objects import Hdf5Object
+from explorer.formats.hdf5.superblock import read_superblock, superblock_offset
+from explorer.formats.storage import Pages, Storage
 from explorer.formats.text import bytes_text
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, NotImplementedError)
-"""What h5py raises for a damaged, vanished or closed file, and for types NumPy does not have."""
+HDF5_ERRORS = (OSError, ValueError)
+"""What a damaged, vanished, changed or closed file raises, and what is not read."""
 
 _MOST_ATTRIBUTE_VALUES = 1000
-
-
-def superblock_offset(storage: Storage, member: str = "") -> int | None:
-    """Where the signature stands: at 0 or, after a user block, at 512, 1024, 2048 and so on.
-
-    HDF5 File Format Specification 3.0, section II.A.
-    """
-    size = storage.size(member) or 0
-    offset = 0
-    while offset + len(SIGNATURE) <= size:
-        if storage.read(member, offset, len(SIGNATURE)) == SIGNATURE:
-            return offset
-        offset = max(512, offset * 2)
-    return None
 
 
 def check_complete(storage: Storage, offset: int, member: str = "") -> None:
@@ -64,7 +51,7 @@ def check_complete(storage: Storage, offset: int, member: str = "") -> None:
 
 
 class Hdf5File:
-    """An HDF5 file held open until `close`; h5py's own lock makes it safe between threads.
+    """An HDF5 file held open until `close`, safe between threads.
 
     The file is not locked, so another program may replace it meanwhile. ``size`` is in bytes.
     Raises `UnreadableArtifact` where it cannot be opened.
@@ -72,52 +59,44 @@ class Hdf5File:
 
     def __init__(self, storage: Storage, member: str = "") -> None:
         self.name = member or storage.name
-        self.size = storage.size(member) or 0
-        path = None if member else storage.local_path
-        self._stream = storage.open(member) if path is None else None
+        self._pages = Pages(storage, member)
+        self.size = self._pages.size
         try:
-            self._file = h5py.File(path or self._stream, "r", locking=False)
+            self._superblock = read_superblock(self._pages, _start(storage, member))
+            self._state = self._state_now()
+            _ = self.root
         except HDF5_ERRORS as error:
-            self._close_stream()
+            self._pages.close()
             raise UnreadableArtifact(
-                f"{self.name} starts like an HDF5 file, but the HDF5 library cannot read it: "
-                f"{plain(error)}. It is damaged; copy or download it again."
+                f"{self.name} starts like an HDF5 file, but cannot be read: {plain(error)}. Copy "
+                "or download it again."
             ) from error
 
-        self._state = self._state_now()
-
     @property
-    def root(self) -> Any:
-        """The root group's low-level identifier.
+    def root(self) -> Hdf5Object:
+        """The root group, as it is now; everything read by way of it is one question.
 
-        Raises ``ValueError`` after `close` and ``OSError`` where the file was written to: the
-        library would read zeros where there is nothing left to read.
+        Raises ``ValueError`` after `close`, ``OSError`` where the file was written to, and
+        `DamagedHdf5`.
         """
-        if not self._file.id.valid:
-            raise ValueError("the file was closed")
         if self._state_now() != self._state:
             raise OSError("the file was written to")
-        return self._file["/"].id
+        return Hdf5Object(self._superblock.source.fresh(), self._superblock.root)
 
     def _state_now(self) -> tuple[int, int]:
-        """Size and time of the last change of a local file."""
-        if self._stream is not None:
+        """Size and time of the last change, where the file is one of this machine."""
+        try:
+            return self._pages.state()
+        except io.UnsupportedOperation:
             return self.size, 0
-        now = os.fstat(self._file.id.get_vfd_handle())
-        return now.st_size, now.st_mtime_ns
 
     def close(self) -> None:
         """Close the file; every later access raises."""
-        self._file.close()
-        self._close_stream()
-
-    def _close_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        self._pages.close()
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:
-        """Turn the library's errors inside into `TensorUnreadable`."""
+        """Turn errors inside into `TensorUnreadable`."""
         try:
             yield
         except (*HDF5_ERRORS, MemoryError) as error:
@@ -127,34 +106,28 @@ class Hdf5File:
             ) from error
 
 
+def _start(storage: Storage, member: str) -> int:
+    offset = superblock_offset(storage, member)
+    if offset is None:
+        raise DamagedHdf5("it has no superblock")
+    return offset
+
+
 def plain(error: BaseException) -> str:
-    """The library's own words, without its ``Unable to synchronously …`` around them."""
-    text = str(error.args[0]) if error.args else type(error).__name__
-    _, bracket, inner = text.partition("(")
-    return inner.rsplit(")", 1)[0] if bracket and text.startswith(("Unable", "Can't")) else text
+    """What went wrong, for the end of a sentence."""
+    return str(error.args[0]) if error.args else type(error).__name__
 
 
-def attribute_names(obj: Any) -> list[bytes]:
-    """The names of an object's attributes in HDF5's order, as stored."""
-    names: list[bytes] = []
-    h5a.iterate(obj, names.append)
-    return names
-
-
-def attribute(obj: Any, name: bytes) -> Any:
+def attribute(obj: Hdf5Object, name: bytes) -> np.ndarray | None:
     """One attribute's value, or ``None`` where there is none.
 
     Raises one of `HDF5_ERRORS` where it is damaged or of a type that is not read.
     """
-    if not h5a.exists(obj, name):
-        return None
-    refused = not_read(h5a.open(obj, name).get_type())
-    if refused:
-        raise TypeError(refused)
-    return h5py.AttributeManager(_Owner(obj))[name]
+    found = obj.attributes.get(name)
+    return None if found is None else attribute_value(obj.source, found)
 
 
-def text_attribute(obj: Any, name: str) -> str:
+def text_attribute(obj: Hdf5Object, name: str) -> str:
     """An attribute as text, empty where there is none or it cannot be read."""
     try:
         value = attribute(obj, name.encode())
@@ -163,7 +136,7 @@ def text_attribute(obj: Any, name: str) -> str:
     return "" if value is None else value_text(value)
 
 
-def names_attribute(obj: Any, name: str) -> list[str]:
+def names_attribute(obj: Hdf5Object, name: str) -> list[str]:
     """A list of names, also where Keras had to spread it over ``name0``, ``name1`` and so on.
 
     Keras does so where the list is longer than an object header holds (64,512 bytes).
@@ -179,27 +152,25 @@ def names_attribute(obj: Any, name: str) -> list[str]:
     return found
 
 
-def has_names(obj: Any, name: str) -> bool:
+def has_names(obj: Hdf5Object, name: str) -> bool:
     """Whether `names_attribute` has something to read, be it an empty list."""
-    return any(h5a.exists(obj, form.encode()) for form in (name, f"{name}0"))
+    return any(form.encode() in obj.attributes for form in (name, f"{name}0"))
 
 
-def _names(obj: Any, name: str) -> list[str] | None:
+def _names(obj: Hdf5Object, name: str) -> list[str] | None:
     try:
         value = attribute(obj, name.encode())
     except HDF5_ERRORS:
         return None
     if value is None:
         return None
-    return [value_text(item) for item in np.asarray(value, dtype=object).reshape(-1)]
+    return [value_text(item) for item in value.astype(object).reshape(-1)]
 
 
 def value_text(value: Any) -> str:
     """An attribute's value for people: text as it is, lists with commas, cut where long."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if isinstance(value, np.ndarray):
         return _array_text(value)
     return str(value.item() if isinstance(value, np.generic) else value)
@@ -212,22 +183,3 @@ def _array_text(array: np.ndarray) -> str:
     shown = ", ".join(value_text(item) for item in flat[:_MOST_ATTRIBUTE_VALUES])
     left = flat.size - _MOST_ATTRIBUTE_VALUES
     return f"{shown}, … and {left:,} more" if left > 0 else shown
-
-
-def not_read(kind: Any) -> str:
-    """Why values of an HDF5 type are not read, empty where they are.
-
-    Keras writes none of these, and the library itself can crash on damaged ones.
-    """
-    if kind.detect_class(h5t.VLEN):
-        return "values of varying length, which no Keras file holds, are not read"
-    if kind.detect_class(h5t.REFERENCE):
-        return "references to other objects of the file are not read"
-    return ""
-
-
-class _Owner:
-    """The little of an h5py object that `h5py.AttributeManager` asks for."""
-
-    def __init__(self, identifier: Any) -> None:
-        self.id = identifier

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from h5py import h5g, h5l, h5o
-
 from explorer.formats.artifact import Node, NodeType, Role, Tensor, UnreadableArtifact
+from explorer.formats.hdf5.errors import DamagedHdf5
+from explorer.formats.hdf5.links import Elsewhere, Link
+from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
 from explorer.formats.hdf5_dataset import describe
 from explorer.formats.hdf5_file import (
     HDF5_ERRORS,
     Hdf5File,
     attribute,
-    attribute_names,
     plain,
     value_text,
 )
@@ -42,68 +42,47 @@ class Hdf5View:
     member: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
-    """One link of a group: what it leads to, or where it points if it is not followed.
-
-    ``address`` is the object's own in the file, the same by whatever name it is reached.
-    """
-
-    name: bytes
-    path: bytes
-    type: int
-    address: int = 0
-    target: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.name.decode("utf-8", "replace")
-
-
-_LINK = -1
-
-
-def _child(group: Any, name: bytes, above: bytes) -> _Child:
-    path = above + b"/" + name if above else name
-    link = group.links.get_info(name)
-    if link.type != h5l.TYPE_HARD:
-        return _Child(name, path, _LINK, target=_target(group, name, link.type))
-    info = h5o.get_info(group, name)
-    return _Child(name, path, info.type, info.addr)
-
-
-def _target(group: Any, name: bytes, link_type: int) -> str:
-    if link_type == h5l.TYPE_SOFT:
-        return f"soft link to {_decoded(group.links.get_val(name))}"
-    if link_type == h5l.TYPE_EXTERNAL:
-        file, path = group.links.get_val(name)
-        return f"external link to {_decoded(path)} in the file {_decoded(file)}"
-    return "link of an unknown type"
-
-
 def _decoded(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
-def link_names(group: Any) -> list[bytes]:
-    """The names in a group in HDF5's order; numbers by value, as Keras means them."""
-    names = list(group)
-    if all(name.isdigit() for name in names):
-        names.sort(key=lambda name: (len(name), name))
-    return names
+def _joined(above: bytes, name: bytes) -> bytes:
+    return above + b"/" + name if above else name
 
 
-def open_group(group: Any, path: str | bytes) -> Any:
+def _target(link: Elsewhere) -> str:
+    if not link.is_known:
+        return "link of an unknown type"
+    if link.file is None:
+        return f"soft link to {_decoded(link.path)}"
+    return f"external link to {_decoded(link.path)} in the file {_decoded(link.file)}"
+
+
+def links_of(group: Hdf5Object) -> list[tuple[bytes, Link]]:
+    """The links of a group in HDF5's order; numbers by value, as Keras means them.
+
+    Raises one of `HDF5_ERRORS`, also where ``group`` is none.
+    """
+    if group.kind is not ObjectKind.GROUP:
+        raise DamagedHdf5("it is not a group any more")
+    links = list(group.links.items())
+    if all(name.isdigit() for name, _ in links):
+        links.sort(key=lambda link: (len(link[0]), link[0]))
+    return links
+
+
+def open_group(group: Hdf5Object, path: str) -> Hdf5Object:
     """The group at a path below ``group``; ``group`` itself where that is empty.
 
-    Raises ``KeyError`` where a step is not a hard link to a group: the library would follow soft
-    and external links, into other files too.
+    Raises ``KeyError`` where a step is not a hard link to a group: soft and external links are
+    not followed.
     """
-    steps = path.encode() if isinstance(path, str) else path
-    for name in filter(None, steps.split(b"/")):
-        if not group.links.exists(name) or _child(group, name, b"").type != h5o.TYPE_GROUP:
+    for name in filter(None, path.encode().split(b"/")):
+        link = group.links.get(name)
+        below = group.at(link) if isinstance(link, int) else None
+        if below is None or below.kind is not ObjectKind.GROUP:
             raise KeyError(f"{_decoded(name)} is not a group of this file")
-        group = h5g.open(group, name)
+        group = below
     return group
 
 
@@ -115,45 +94,40 @@ def walk(view: Hdf5View) -> Iterator[Tensor]:
     """
     try:
         top = view.file.root
-        pending = [(top, b"", iter(link_names(top)))]
-        visited = {h5o.get_info(top).addr}
+        pending = [(b"", iter(links_of(top)))]
     except HDF5_ERRORS as error:
         raise _lost(view, error) from error
+    visited = {top.address}
     while pending:
-        group, path, names = pending[-1]
-        name = next(names, None)
-        if name is None:
+        above, links = pending[-1]
+        name, link = next(links, (b"", None))
+        if link is None:
             pending.pop()
-            continue
-        found = _step(view, group, name, path, visited)
-        if isinstance(found, Tensor):
-            yield found
-        elif found is not None:
-            pending.append(found)
+        elif isinstance(link, int) and link not in visited:
+            visited.add(link)
+            found = _step(view, top, link, _joined(above, name))
+            if isinstance(found, Tensor):
+                yield found
+            elif found is not None:
+                pending.append(found)
 
 
-def _step(
-    view: Hdf5View, group: Any, name: bytes, path: bytes, visited: set[int]
-) -> Tensor | tuple[Any, bytes, Iterator[bytes]] | None:
-    """A dataset, a group to go into, or nothing: a link, a damaged or a known object."""
+_Level = tuple[bytes, Iterator[tuple[bytes, Link]]]
+
+
+def _step(view: Hdf5View, top: Hdf5Object, address: int, path: bytes) -> Tensor | _Level | None:
+    """A dataset, a group to go into, or nothing where it is damaged or neither."""
     try:
-        child = _child(group, name, path)
-        if child.type == _LINK or child.address in visited:
-            return None
-        visited.add(child.address)
-        if child.type == h5o.TYPE_DATASET:
-            return _tensor(view, group, child)
-        if child.type == h5o.TYPE_GROUP:
-            below = h5g.open(group, name)
-            return below, child.path, iter(link_names(below))
+        obj = top.at(address)
+        if obj.kind is ObjectKind.DATASET:
+            return _tensor(view, obj, path)
+        return (path, iter(links_of(obj))) if obj.kind is ObjectKind.GROUP else None
     except HDF5_ERRORS:
         return None
-    return None
 
 
-def _tensor(view: Hdf5View, group: Any, child: _Child) -> Tensor:
-    role = view.role(_decoded(child.path))
-    return describe(view.file, group, child.name, child.path, role, view.member)
+def _tensor(view: Hdf5View, obj: Hdf5Object, path: bytes) -> Tensor:
+    return describe(view.file, obj, path, view.role(_decoded(path)), view.member)
 
 
 def _lost(view: Hdf5View, error: BaseException) -> UnreadableArtifact:
@@ -165,32 +139,40 @@ def _lost(view: Hdf5View, error: BaseException) -> UnreadableArtifact:
 
 def root_source(view: Hdf5View) -> GroupSource:
     """The attributes and links of the root group."""
-    return GroupSource(view, b"", frozenset())
+    return GroupSource(view, None, b"", frozenset())
 
 
 class GroupSource:
-    """A `NodeSource` over a group: its attributes, then its links; details only of a page."""
+    """A `NodeSource` over a group: its attributes, then its links; details only of a page.
 
-    def __init__(self, view: Hdf5View, path: bytes, above: frozenset[int]) -> None:
+    ``address`` is of its header, ``None`` for the root; ``above`` are those of the groups it
+    lies in.
+    """
+
+    def __init__(
+        self, view: Hdf5View, address: int | None, path: bytes, above: frozenset[int]
+    ) -> None:
         self._view = view
+        self._address = address
         self._path = path
         self._above = above
         self._attributes: list[bytes] = []
-        self._links: list[bytes] | None = None
+        self._links: list[tuple[bytes, Link]] | None = None
 
-    def _group(self) -> Any:
-        return open_group(self._view.file.root, self._path)
+    def _group(self) -> Hdf5Object:
+        root = self._view.file.root
+        return root if self._address is None else root.at(self._address)
 
-    def _names(self) -> list[bytes]:
+    def _listed(self, group: Hdf5Object) -> list[tuple[bytes, Link]]:
+        """The links, read once; the attributes' names with them."""
         if self._links is None:
-            group = self._group()
-            self._attributes = attribute_names(group)
-            self._links = link_names(group)
+            self._attributes = list(group.attributes)
+            self._links = links_of(group)
         return self._links
 
     def __len__(self) -> int:
         try:
-            links = self._names()
+            links = self._listed(self._group())
         except HDF5_ERRORS as error:
             raise _lost(self._view, error) from error
         return len(self._attributes) + len(links)
@@ -198,25 +180,39 @@ class GroupSource:
     def page(self, start: int, stop: int) -> list[Node]:
         """Children ``start`` to ``stop`` (exclusive)."""
         try:
-            links = self._names()
             group = self._group()
-            above = self._above | {h5o.get_info(group).addr}
+            links = self._listed(group)
+            shown = [_attribute_node(group, name) for name in self._attributes[start:stop]]
         except HDF5_ERRORS as error:
             raise _lost(self._view, error) from error
-        shown = [_attribute_node(group, name) for name in self._attributes[start:stop]]
+        above = self._above | {group.address}
         first = len(self._attributes)
         wanted = links[max(0, start - first) : max(0, stop - first)]
-        return shown + [_node(self._view, group, name, self._path, above) for name in wanted]
+        return shown + [
+            _node(self._view, group, name, link, _joined(self._path, name), above)
+            for name, link in wanted
+        ]
 
 
-def _node(view: Hdf5View, group: Any, name: bytes, path: bytes, above: frozenset[int]) -> Node:
+def _node(
+    view: Hdf5View,
+    group: Hdf5Object,
+    name: bytes,
+    link: Link,
+    path: bytes,
+    above: frozenset[int],
+) -> Node:
+    label = _decoded(name)
+    if isinstance(link, Elsewhere):
+        return _link_node(label, _target(link))
+    if link in above:
+        return _link_node(label, "hard link to a group that this one lies in")
     try:
-        child = _child(group, name, path)
-        return _node_of(view, group, child, above)
+        return _object_node(view, group.at(link), label, path, above)
     except HDF5_ERRORS as error:
         reason = plain(error)
         return Node(
-            _decoded(name),
+            label,
             NodeType.ATTRIBUTE,
             kind="damaged",
             summary=short_text(reason),
@@ -224,16 +220,9 @@ def _node(view: Hdf5View, group: Any, name: bytes, path: bytes, above: frozenset
         )
 
 
-def _node_of(view: Hdf5View, group: Any, child: _Child, above: frozenset[int]) -> Node:
-    if child.type == h5o.TYPE_DATASET:
-        return _dataset_node(view, group, child)
-    if child.type == h5o.TYPE_GROUP and child.address not in above:
-        return _group_node(view, group, child, above)
-    if child.type == h5o.TYPE_NAMED_DATATYPE:
-        return Node(child.label, NodeType.ATTRIBUTE, kind="named type")
-    target = child.target or "hard link to a group that this one lies in"
+def _link_node(label: str, target: str) -> Node:
     return Node(
-        child.label,
+        label,
         NodeType.ATTRIBUTE,
         kind="link, not followed",
         summary=short_text(target),
@@ -241,45 +230,63 @@ def _node_of(view: Hdf5View, group: Any, child: _Child, above: frozenset[int]) -
     )
 
 
-def _dataset_node(view: Hdf5View, group: Any, child: _Child) -> Node:
-    tensor = _tensor(view, group, child)
+def _object_node(
+    view: Hdf5View, obj: Hdf5Object, label: str, path: bytes, above: frozenset[int]
+) -> Node:
+    if obj.kind is ObjectKind.DATASET:
+        return _dataset_node(view, obj, label, path)
+    if obj.kind is ObjectKind.GROUP:
+        return _group_node(view, obj, label, path, above)
+    if obj.kind is ObjectKind.NAMED_TYPE:
+        return Node(label, NodeType.ATTRIBUTE, kind="named type")
+    raise DamagedHdf5("its object header says neither dataset nor group")
+
+
+def _dataset_node(view: Hdf5View, obj: Hdf5Object, label: str, path: bytes) -> Node:
+    tensor = _tensor(view, obj, path)
+    address = obj.address
     return Node(
-        child.label,
+        label,
         NodeType.TENSOR,
         kind=_TENSOR_KINDS.get(tensor.role, "dataset"),
         size=tensor.nbytes,
         tensor=tensor,
-        attributes=lambda: attributes_of(view.file, child.path),
+        attributes=lambda: attributes_of(view.file, address),
     )
 
 
-def _group_node(view: Hdf5View, group: Any, child: _Child, above: frozenset[int]) -> Node:
-    entries = h5g.open(group, child.name).get_num_objs()
+def _group_node(
+    view: Hdf5View, obj: Hdf5Object, label: str, path: bytes, above: frozenset[int]
+) -> Node:
+    address = obj.address
     return Node(
-        child.label,
+        label,
         NodeType.GROUP,
-        kind=view.kind(_decoded(child.path)) or "group",
-        summary=count_text(entries, "entry", "entries"),
-        attributes=lambda: attributes_of(view.file, child.path),
-        source=GroupSource(view, child.path, above),
+        kind=view.kind(_decoded(path)) or "group",
+        summary=count_text(len(obj.links), "entry", "entries"),
+        attributes=lambda: attributes_of(view.file, address),
+        source=GroupSource(view, address, path, above),
     )
 
 
-def attributes_of(file: Hdf5File, path: bytes = b"") -> Sequence[tuple[str, str]]:
-    """Name and text of an object's attributes, JSON indented; empty where it is gone."""
+def attributes_of(file: Hdf5File, address: int | None = None) -> Sequence[tuple[str, str]]:
+    """Name and text of the attributes of an object, or the root; JSON indented.
+
+    Where they cannot be read, only why.
+    """
     try:
-        obj = h5o.open(file.root, path) if path else file.root
-        return [(_decoded(name), _attribute_text(obj, name)) for name in attribute_names(obj)]
+        obj = file.root if address is None else file.root.at(address)
+        return [(_decoded(name), _attribute_text(obj, name)) for name in obj.attributes]
     except HDF5_ERRORS as error:
         return [("damaged", plain(error))]
 
 
-def _attribute_text(obj: Any, name: bytes) -> str:
+def _attribute_text(obj: Hdf5Object, name: bytes) -> str:
     text, value = _attribute_value(obj, name)
     return text if value is None else json_text(value)
 
 
-def _attribute_value(obj: Any, name: bytes) -> tuple[str, Any]:
+def _attribute_value(obj: Hdf5Object, name: bytes) -> tuple[str, Any]:
     """The text of an attribute and, where that is a JSON object or list, its value."""
     try:
         text = value_text(attribute(obj, name))
@@ -291,7 +298,7 @@ def _attribute_value(obj: Any, name: bytes) -> tuple[str, Any]:
     return text, value if isinstance(value, dict | list) else None
 
 
-def _attribute_node(obj: Any, name: bytes) -> Node:
+def _attribute_node(obj: Hdf5Object, name: bytes) -> Node:
     label = _decoded(name)
     text, value = _attribute_value(obj, name)
     return Node(

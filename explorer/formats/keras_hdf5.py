@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 from explorer.formats.artifact import (
     Artifact,
@@ -23,6 +22,8 @@ from explorer.formats.artifact import (
     Tensor,
     UnreadableArtifact,
 )
+from explorer.formats.hdf5.objects import Hdf5Object
+from explorer.formats.hdf5.superblock import superblock_offset
 from explorer.formats.hdf5_file import (
     HDF5_ERRORS,
     Hdf5File,
@@ -30,13 +31,11 @@ from explorer.formats.hdf5_file import (
     has_names,
     names_attribute,
     plain,
-    superblock_offset,
     text_attribute,
 )
 from explorer.formats.hdf5_tree import (
     Hdf5View,
     attributes_of,
-    link_names,
     open_group,
     root_source,
     walk,
@@ -111,7 +110,7 @@ _WHOLE_ROLES = {_WEIGHTS: Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
 
 def _layout_of(file: Hdf5File) -> _Layout:
     root = file.root
-    groups = set(link_names(root))
+    groups = root.links
     config = text_attribute(root, "model_config")
     if config or _WEIGHTS.encode() in groups:
         return _whole_model(file, config)
@@ -141,7 +140,7 @@ def _whole_model(file: Hdf5File, config: str) -> _Layout:
     )
 
 
-def _producer(holders: Sequence[Any]) -> Producer:
+def _producer(holders: Sequence[Hdf5Object]) -> Producer:
     def said(name: str) -> str:
         return next((text for h in holders if (text := text_attribute(h, name))), "")
 
@@ -206,17 +205,27 @@ class _Reading:
 
     def _missing(self) -> list[str]:
         """Weights that the attributes list, but the file does not hold."""
+        if not self._layout.names:
+            return []
         stored = {tensor.path for tensor in self.tensors()}
         missing: list[str] = []
+        holder = self._holder()
         for layer in self._layout.names:
             above = f"{self._layout.root}/{layer}" if self._layout.root else layer
             try:
-                names = names_attribute(open_group(self._file.root, above), "weight_names")
+                names = names_attribute(open_group(holder, layer), "weight_names")
             except KeyError:
                 missing.append(layer)
                 continue
             missing += [name for name in names if f"{above}/{name}" not in stored]
         return missing
+
+    def _holder(self) -> Hdf5Object:
+        """The group with a group per layer; the root where the one for it is missing."""
+        root = self._file.root
+        with suppress(KeyError):
+            return open_group(root, self._layout.root)
+        return root
 
     def _notes(self, missing: list[str]) -> tuple[str, ...]:
         if self._layout.format == "hdf5":

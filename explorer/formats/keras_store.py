@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 from explorer.formats.artifact import Layer, Role, Tensor
+from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
 from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, text_attribute
-from explorer.formats.hdf5_tree import link_names, open_group
+from explorer.formats.hdf5_tree import links_of, open_group
 from explorer.formats.keras_config import LayerConfig, Place, make_layers, places
 from explorer.formats.keras_weights import parts_of
 
@@ -76,13 +76,13 @@ def _found_layers(file: Hdf5File, totals: Counter[str]) -> tuple[Layer, ...]:
         return ()
 
 
-def _layer_groups(root: Any) -> list[tuple[Any, str]]:
+def _layer_groups(root: Hdf5Object) -> list[tuple[Hdf5Object, str]]:
     """The groups that are layers, at the top or in a list such as ``layers``, with their paths."""
-    found: list[tuple[Any, str]] = []
+    found: list[tuple[Hdf5Object, str]] = []
     for label, group in _groups(root):
         if label == "vars" or store_role(f"{label}/vars/0") is not Role.WEIGHT:
             continue
-        if b"vars" in link_names(group):
+        if b"vars" in group.links:
             found.append((group, label))
         else:
             above = "layers" if label in _CONTAINERS else label
@@ -90,14 +90,15 @@ def _layer_groups(root: Any) -> list[tuple[Any, str]]:
     return found
 
 
-def _groups(parent: Any) -> Iterator[tuple[str, Any]]:
+def _groups(parent: Hdf5Object) -> Iterator[tuple[str, Hdf5Object]]:
     """The groups right below one, by name; links are left out."""
-    for name in link_names(parent):
-        with suppress(KeyError):
-            yield name.decode("utf-8", "replace"), open_group(parent, name)
+    for name, link in links_of(parent):
+        obj = parent.at(link) if isinstance(link, int) else None
+        if obj is not None and obj.kind is ObjectKind.GROUP:
+            yield name.decode("utf-8", "replace"), obj
 
 
-def _stored_name(group: Any, path: str) -> str:
+def _stored_name(group: Hdf5Object, path: str) -> str:
     """The layer's own name, which Keras 3.6 and newer write to its ``vars``."""
     own = ""
     with suppress(KeyError):

@@ -227,14 +227,23 @@ class Pages:
         self._file.close()
         self._page.cache_clear()
 
+    def state(self) -> tuple[int, int]:
+        """Size and time of the last change of a local file, though another took its name.
+
+        Raises ``ValueError`` after `close`, `io.UnsupportedOperation` where this is no local file.
+        """
+        now = os.fstat(self._file.fileno())
+        return now.st_size, now.st_mtime_ns
+
     def read(self, offset: int, length: int) -> bytes:
         """``length`` bytes from ``offset``. Raises `UnreadableArtifact` where there are fewer."""
         if length > _PAGE:
             data = self._at(offset, length)
         else:
             first, last = offset // _PAGE, (offset + max(length, 1) - 1) // _PAGE
-            data = b"".join(self._page(number) for number in range(first, last + 1))
-            data = data[offset - first * _PAGE :][:length]
+            data = b"".join([self._page(number) for number in range(first, last + 1)])
+            start = offset - first * _PAGE
+            data = data[start : start + length]
         if len(data) < length:
             raise UnreadableArtifact(
                 f"{self.name} became shorter while it was being read. Open it again."

@@ -179,6 +179,10 @@ class FilePart(io.RawIOBase):
         """Always."""
         return True
 
+    def fileno(self) -> int:
+        """The descriptor of the file below, to see whether that has changed."""
+        return self._file.fileno()
+
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move within the part."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]

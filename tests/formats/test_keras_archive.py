@@ -171,7 +171,7 @@ def test_damaged_weights_leave_the_architecture_readable(
     bad = {"model_weights_h5": b"\x89HDF\r\n\x1a\n" + bytes(200)}
     artifact = opened(repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bad))
     assert len(artifact.layers()) == 8
-    assert "the HDF5 library cannot read it" in artifact.notes[0]
+    assert "starts like an HDF5 file, but cannot be read: its superblock" in artifact.notes[0]
     shown = {node.name: node.kind for node in artifact.root.children()}
     assert shown["model.weights.h5"] == "damaged"
 
@@ -273,7 +273,7 @@ def test_an_archive_that_becomes_shorter_is_an_error_in_words(
     path.write_bytes((corpus / "sleep_stages.keras").read_bytes())
     tensors = opened(path).tensors()
     os.truncate(path, 9_000)
-    with pytest.raises(TensorUnreadable, match="became shorter"):
+    with pytest.raises(TensorUnreadable, match="the file was written to"):
         tensors[-1].read()
 
 

@@ -1,0 +1,146 @@
+"""Object headers: the messages that say what an object is (section IV.A)."""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
+from explorer.formats.hdf5.source import Source
+
+
+class MessageType(IntEnum):
+    """The header messages that are read (section IV.A.2)."""
+
+    DATASPACE = 0x01
+    LINK_INFO = 0x02
+    DATATYPE = 0x03
+    OLD_FILL_VALUE = 0x04
+    FILL_VALUE = 0x05
+    LINK = 0x06
+    EXTERNAL_FILES = 0x07
+    LAYOUT = 0x08
+    FILTERS = 0x0B
+    ATTRIBUTE = 0x0C
+    CONTINUATION = 0x10
+    SYMBOL_TABLE = 0x11
+    ATTRIBUTE_INFO = 0x15
+
+
+class Message(NamedTuple):
+    """One message; bit 1 of ``flags`` says that it only points to the message meant."""
+
+    type: int
+    flags: int
+    body: bytes
+
+
+_FIRST_READ = 512
+_MOST_MESSAGES = 1 << 16
+_SHARED = 2
+
+_V1_HEAD = struct.Struct("<BxHII")
+_V1_MESSAGE = struct.Struct("<HHBxxx")
+_V2_MESSAGE = struct.Struct("<BHB")
+
+
+@parses("its object header")
+def read_messages(source: Source, address: int) -> list[Message]:
+    """All messages of the object whose header is at ``address``, continuation blocks included."""
+    head = source.read_up_to(address, _FIRST_READ)
+    if head.startswith(b"OHDR"):
+        return _version_2(source, address, head)
+    version, _, _, size = _V1_HEAD.unpack_from(head)
+    if version != 1:
+        raise DamagedHdf5("its object header is not where it was")
+    return _collect(source, address + 16, head[16 : 16 + size], size, _V1_MESSAGE, b"")
+
+
+def _version_2(source: Source, address: int, head: bytes) -> list[Message]:
+    fields = source.parse(head)
+    fields.expect(b"OHDR", 2)
+    flags = fields.number(1)
+    fields.skip((16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0))
+    size = fields.number(1 << (flags & 3))
+    at = fields.at
+    form = struct.Struct("<BHBxx") if flags & 4 else _V2_MESSAGE
+    return _collect(source, address + at, head[at : at + size], size, form, b"OCHK")
+
+
+def _collect(
+    source: Source, start: int, block: bytes, size: int, form: struct.Struct, signature: bytes
+) -> list[Message]:
+    """The messages of the first block, of ``size`` bytes, and of those it continues in.
+
+    Blocks after the first of a version 2 header have a signature and a checksum around them.
+    """
+    if len(block) < size:
+        block = source.read(start, size)
+    found: list[Message] = []
+    pending = [block]
+    seen = {start}
+    while pending:
+        for message in _messages(pending.pop(0), form, found):
+            address, length = _continuation(source, message)
+            if address in seen:
+                raise DamagedHdf5("its object header continues in itself")
+            seen.add(address)
+            pending.append(_continued(source, address, length, signature))
+    return found
+
+
+def _messages(block: bytes, form: struct.Struct, found: list[Message]) -> list[bytes]:
+    """Add a block's messages to ``found``; the result is where the header continues."""
+    further: list[bytes] = []
+    at, end = 0, len(block) - form.size
+    while at <= end:
+        kind, size, flags = form.unpack_from(block, at)
+        at += form.size
+        if at + size > len(block):
+            raise DamagedHdf5("its object header holds a message longer than itself")
+        if kind == MessageType.CONTINUATION:
+            further.append(block[at : at + size])
+        elif kind:
+            found.append(Message(kind, flags, block[at : at + size]))
+        at += size
+    if len(found) > _MOST_MESSAGES:
+        raise DamagedHdf5("its object header holds too many messages")
+    return further
+
+
+def _continuation(source: Source, body: bytes) -> tuple[int, int]:
+    fields = source.parse(body)
+    return fields.address(), fields.length()
+
+
+def _continued(source: Source, address: int, length: int, signature: bytes) -> bytes:
+    block = source.read(address, length)
+    if not signature:
+        return block
+    if not block.startswith(signature):
+        raise DamagedHdf5("its object header continues where nothing is")
+    return block[len(signature) : -4]
+
+
+def own_body(source: Source, message: Message) -> bytes:
+    """The body meant by a message: its own, or that of a committed datatype (IV.A.2, sharing)."""
+    return (
+        shared_body(source, message.type, message.body)
+        if message.flags & _SHARED
+        else (message.body)
+    )
+
+
+def shared_body(source: Source, kind: int, reference: bytes) -> bytes:
+    """The message of ``kind`` in the object that ``reference`` points to (section IV.A.2)."""
+    fields = source.parse(reference)
+    version, place = fields.number(1), fields.number(1)
+    if version == 1:
+        fields.skip(6)
+    elif version == 3 and place == 1:
+        raise NotReadHdf5("it is kept in a table of shared messages, which is not read")
+    for message in read_messages(source, fields.address()):
+        if message.type == kind and not message.flags & _SHARED:
+            return message.body
+    raise DamagedHdf5("the named type it refers to is not where it was")
