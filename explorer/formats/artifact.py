@@ -345,7 +345,9 @@ class Artifact:
     than opening. ``ops`` goes through every operation of every graph and function, ``configs``
     through the Keras configurations, ``hazards`` through what reaches out of the container, and
     ``checks`` reads all that carries a checksum or a size, and may take as long as reading it all.
-    ``notes`` are plain sentences about what is missing or damaged.
+    ``notes`` are plain sentences about what is missing or damaged. ``archive`` is the name of the
+    archive that it lies in, empty where it lies in none: such a model is shown, but TensorFlow
+    cannot load it from there.
     """
 
     path: str
@@ -370,6 +372,7 @@ class Artifact:
     hazards: Callable[[], Iterable[Hazard]] = field(default=lambda: (), repr=False, compare=False)
     checks: Callable[[], Iterable[Check]] = field(default=lambda: (), repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    archive: str = ""
     close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
     def parameters(self) -> int:

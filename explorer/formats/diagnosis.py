@@ -5,23 +5,30 @@ from __future__ import annotations
 import errno
 import re
 import stat
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from explorer.formats.archives import ARCHIVE_ENDINGS, is_archive
 from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.finding import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
 from explorer.formats.storage import Entry, LocalStorage, Storage, open_storage
-from explorer.formats.text import bytes_text, count_text
+from explorer.formats.text import bytes_text, count_text, printable_text
 
-_MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".tflite", ".index")
-_SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _SHARD = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _PEEK = 512
-_FOLDERS_SEARCHED = 200
 _LISTED = 6
 
 
-def locate(path: str) -> Storage:
-    """The storage that a path means: itself, or the model that a file of it belongs to.
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a path leads; ``inner`` is what of it lies inside ``storage``, a file."""
+
+    storage: Storage
+    inner: str = ""
+
+
+def locate(path: str) -> Located:
+    """What a path means: itself, the model that a file of it belongs to, or a place in an archive.
 
     Raises `UnreadableArtifact` where there is nothing that could be read.
     """
@@ -35,30 +42,37 @@ def locate(path: str) -> Storage:
     except (OSError, ValueError) as error:
         return _beside(local, error)
     if stat.S_ISDIR(mode):
-        return LocalStorage(local)
+        return Located(LocalStorage(local))
     if not stat.S_ISREG(mode):
         raise _unreadable(path, f"{path} is a device or a pipe, not a file. Name a file or folder.")
-    return _file(local)
+    return Located(owner(LocalStorage(local), LocalStorage(local.parent)))
 
 
-def _remote(path: str) -> Storage:
+def _remote(path: str) -> Located:
     storage = open_storage(path)
     try:
         there = storage.is_folder or storage.size() is not None
     except OSError as error:
         raise _unreadable(path, system_error(storage, error)) from error
-    if not there:
+    if there:
+        return Located(owner(storage, storage.parent()))
+    archive = re.match(rf"(.+?({'|'.join(map(re.escape, ARCHIVE_ENDINGS))}))/(.+)", path, re.I)
+    if archive is None:
         raise _unreadable(path, f"There is nothing at {path}. Check the address.")
-    return storage
+    return Located(_remote(archive[1]).storage, archive[3])
 
 
-def _beside(path: Path, error: OSError | ValueError) -> Storage:
-    """A checkpoint is named by its prefix, which is no file itself."""
+def _beside(path: Path, error: OSError | ValueError) -> Located:
+    """A checkpoint is named by its prefix, a model in an archive by a path through it."""
     if isinstance(error, FileNotFoundError):
         index = path.with_name(f"{path.name}.index") if path.name else path
         if index.is_file():
-            return LocalStorage(index)
+            return Located(LocalStorage(index))
         raise _unreadable(str(path), _vanished(path)) from error
+    if isinstance(error, NotADirectoryError):
+        file = next(above for above in path.parents if above.exists())
+        if file.is_file() and is_archive(LocalStorage(file)):
+            return Located(LocalStorage(file), path.relative_to(file).as_posix())
     if isinstance(error, PermissionError):
         raise _unreadable(str(path), _forbidden(str(path))) from error
     raise _unreadable(
@@ -66,18 +80,22 @@ def _beside(path: Path, error: OSError | ValueError) -> Storage:
     ) from error
 
 
-def _file(path: Path) -> Storage:
-    if path.name in _SAVED_MODEL:
-        return LocalStorage(path.parent)
-    shard = _SHARD.fullmatch(path.name)
+def owner(file: Storage, folder: Storage | None) -> Storage:
+    """The model that a file in ``folder`` belongs to, else the file.
+
+    Raises `UnreadableArtifact` for the data of a checkpoint without its index.
+    """
+    shard = _SHARD.fullmatch(file.name)
+    if file.is_folder or folder is None or not (shard or file.name in SAVED_MODEL):
+        return file
     if shard is None:
-        return LocalStorage(path)
-    index = path.with_name(f"{shard[1]}.index")
-    if index.is_file():
-        return LocalStorage(index)
+        return folder
+    index = f"{shard[1]}.index"
+    if folder.has(index):
+        return folder.below(index)
     raise _unreadable(
-        str(path),
-        f"{path.name} is the data of a checkpoint, but its index {index.name}, which says what is "
+        file.uri,
+        f"{file.name} is the data of a checkpoint, but its index {index}, which says what is "
         "where, is not beside it. Copy both files into one folder and open either.",
     )
 
@@ -131,10 +149,11 @@ def found(storage: Storage) -> str:
 
 
 def _folder_found(entries: list[Entry]) -> str:
-    return f"a folder with {_listed([entry.name for entry in entries])}"
+    return f"a folder with {listed([entry.name for entry in entries])}"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
     if not names:
         return "nothing in it"
     more = len(names) - _LISTED
@@ -144,20 +163,29 @@ def _listed(names: list[str]) -> str:
 def _bytes_found(head: bytes, size: int) -> str:
     if not head:
         return "0 bytes"
-    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in head)
-    return f"{head.hex(' ')}  “{text}” ({bytes_text(size)} in all)"
+    return f"{head.hex(' ')}  “{printable_text(head)}” ({bytes_text(size)} in all)"
 
 
-def no_model(storage: Storage) -> str:
-    """Why no reader knows this file or folder, and what to do."""
+def refusal(storage: Storage) -> str:
+    """Why a folder, an empty file or one without its end is not opened; empty for any other."""
     if storage.is_folder:
         return _folder_without_model(storage)
-    head = storage.read("", 0, _PEEK)
-    if not head:
+    if not storage.size():
         return (
             f"{storage.name} is empty: it has 0 bytes. The save or download did not finish; do it "
             "again."
         )
+    if storage.name.endswith(CHECKPOINT_INDEX):
+        return (
+            f"{storage.name} is named like the index of a checkpoint, but its end is missing or is "
+            "not one: an index ends in the SSTable magic number. Copy or download it again."
+        )
+    return ""
+
+
+def no_model(storage: Storage) -> str:
+    """What a file that no reader knows is, and what to do."""
+    head = storage.read("", 0, _PEEK)
     if head.startswith(b"version https://git-lfs.github.com/spec/v1"):
         return _lfs_pointer(storage.name, head)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith((b"<!doctype html", b"<html")):
@@ -165,11 +193,6 @@ def no_model(storage: Storage) -> str:
             f"{storage.name} is a web page, not a model: a download was answered with a page, "
             "often one that asks to log in. Download the file itself, for example by its “raw” "
             "link."
-        )
-    if storage.name.endswith(".index"):
-        return (
-            f"{storage.name} is named like the index of a checkpoint, but its end is missing or is "
-            "not one: an index ends in the SSTable magic number. Copy or download it again."
         )
     return (
         f"{storage.name} is no model that can be read here: it starts with "
@@ -188,44 +211,19 @@ def _lfs_pointer(name: str, head: bytes) -> str:
 
 
 def _folder_without_model(storage: Storage) -> str:
-    entries = storage.entries()
-    names = [entry.name for entry in entries]
+    names = [entry.name for entry in storage.entries()]
     start = f"{storage.name} holds no model of its own."
-    files = [entry.name for entry in entries if _is_model_file(entry)]
-    if files:
-        return f"{start} Open one of the files in it: {_listed(files)}."
-    below = list(_model_folders(storage))
+    found = list(model_folders(storage))
+    if found and not found[0].folder:
+        files = [*found[0].files, *(name for name in names if name.endswith(CHECKPOINT_INDEX))]
+        return f"{start} Open one of the files in it: {listed(sorted(files))}."
+    below = [where.folder for where in found]
     if len(below) == 1:
         return f"{start} There is one in {below[0]}; open that."
     if below:
-        return f"{start} There are models in {_listed(below)}; open one of them."
+        return f"{start} There are models in {listed(below)}; open one of them."
     return (
         f"{start} A SavedModel folder holds saved_model.pb and a folder variables, a checkpoint "
         f"folder files that end in .index and .data-00000-of-00001. This one holds "
-        f"{_listed(names)} ({count_text(len(names), 'entry', 'entries')})."
+        f"{listed(names)} ({count_text(len(names), 'entry', 'entries')})."
     )
-
-
-def _is_model_file(entry: Entry) -> bool:
-    return not entry.is_folder and entry.name.lower().endswith(_MODEL_ENDINGS)
-
-
-def _model_folders(storage: Storage) -> Iterator[str]:
-    """Folders below that hold a model, nearest first; at most so many are looked into."""
-    pending = [entry.name for entry in storage.entries() if entry.is_folder]
-    for _ in range(_FOLDERS_SEARCHED):
-        if not pending:
-            return
-        folder = pending.pop(0)
-        entries = _entries(storage, folder)
-        if any(entry.name in _SAVED_MODEL or _is_model_file(entry) for entry in entries):
-            yield folder
-        else:
-            pending += [f"{folder}/{entry.name}" for entry in entries if entry.is_folder]
-
-
-def _entries(storage: Storage, folder: str) -> list[Entry]:
-    try:
-        return storage.entries(folder)
-    except (OSError, UnreadableArtifact):
-        return []

@@ -36,19 +36,14 @@ NPZ_WEIGHTS = "model.weights.npz"
 
 
 def match(storage: Storage) -> Match | None:
-    """Look for a zip with config.json; raises `UnreadableArtifact` for any other zip."""
+    """Look for a zip with config.json; raises `UnreadableArtifact` where it is cut short."""
     if storage.is_folder or not is_zip(storage.read("", 0, 4)):
         return None
     archive = ZipStorage(storage)
     if archive.has(CONFIG):
         return Match(storage, archive)
-    names = [entry.name for entry in archive.entries()]
     archive.close()
-    listed = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-    raise UnreadableArtifact(
-        f"{storage.name} is a zip archive without config.json, so it is no Keras archive. It "
-        f"holds {listed or 'nothing'}. If a model is among them, unpack the archive and open that."
-    )
+    return None
 
 
 def open(match: Match) -> Artifact:

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 
 _MODEL_FILES = {"saved_model.pb", "saved_model.pbtxt", "checkpoint", "keras_metadata.pb"}
@@ -17,6 +17,9 @@ _WRITTEN = re.compile(
     r"|checkpoint|.+\.index|.+\.data-\d{5}-of-\d{5}"
 )
 """What TensorFlow writes into the folder of a SavedModel or of checkpoints."""
+_DATA_FORMATS = {"hdf5", "numpy", "npz", "unknown"}
+"""What may hold anybody's numbers, and is no model by itself."""
+_VOWELS = "AEIOU"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,25 @@ def _file(path: Path) -> Occupant:
         return _occupant(path, "a file that is no model", obstacle=reason)
 
 
+def _no_model(path: Path, artifact: Artifact, name: str) -> Occupant:
+    """What can be opened, but is not a saved model that this program would write."""
+    if artifact.format == "unknown":
+        reason = f"{path.name} is a file that cannot be read as a model"
+        return _occupant(path, "a file that is no model", obstacle=reason)
+    if artifact.archive:
+        reason = f"{path.name} is an archive, which may hold more than a model"
+        return _occupant(path, "an archive", obstacle=reason)
+    reason = f"{path.name} is {name} file that holds no Keras model"
+    return _occupant(path, f"{name} file without a model", obstacle=reason)
+
+
 def _model(path: Path, kind: str) -> Occupant:
     artifact = open_artifact(str(path))
     try:
-        if artifact.format == "hdf5":
-            reason = f"{path.name} is an HDF5 file that holds no Keras model"
-            return _occupant(path, "an HDF5 file without a model", obstacle=reason)
         name = artifact.format_name
-        article = "an" if name.startswith("HDF5") else "a"
+        article = "an" if name[:1] in _VOWELS or name.startswith("HDF5") else "a"
+        if artifact.format in _DATA_FORMATS or artifact.archive:
+            return _no_model(path, artifact, f"{article} {name}")
         text = kind.format(article=article, format=name)
         return Occupant(text, artifact.size, path.stat().st_mtime, is_model=True)
     finally:

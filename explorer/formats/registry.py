@@ -6,7 +6,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from explorer.formats import diagnosis
+from explorer.formats import diagnosis, unknown
+from explorer.formats.archives import ARCHIVE_ENDINGS
 from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.storage import Storage
 
@@ -60,6 +61,7 @@ FORMATS: tuple[Format, ...] = (
     Format("Keras archive", (".keras",), "a zip file with config.json", "keras_archive"),
     Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras_hdf5"),
     Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite"),
+    Format("Archive", ARCHIVE_ENDINGS, "a zip, tar or gzip'd tar archive", "archive"),
 )
 
 
@@ -67,10 +69,20 @@ def open_artifact(path: str) -> Artifact:
     """Open a saved model by what is in it; its file ending only decides who is asked first.
 
     ``path`` is a file, a folder, a checkpoint prefix or an `fsspec` URL. A ``saved_model.pb``
-    opens its folder, a ``.data-…`` shard its checkpoint. Raises `UnreadableArtifact` with what was
-    looked for, what was found and every reader's reason.
+    opens its folder, a ``.data-…`` shard its checkpoint; ``models.zip/inner/path`` opens what lies
+    in an archive. A file that no reader knows opens as what it is, of format ``unknown``. Raises
+    `UnreadableArtifact` with what was looked for, what was found and every reader's reason.
     """
-    storage = diagnosis.locate(path)
+    located = diagnosis.locate(path)
+    if located.inner:
+        from explorer.formats import archive  # it opens its members by this module
+
+        return archive.open_inner(located.storage, located.inner)
+    return open_stored(located.storage)
+
+
+def open_stored(storage: Storage) -> Artifact:
+    """Open what a storage holds; see `open_artifact`."""
     reasons: dict[str, str] = {}
     damaged: list[str] = []
     for row in _in_order(storage):
@@ -82,11 +94,11 @@ def open_artifact(path: str) -> Artifact:
         except (UnreadableArtifact, OSError) as error:
             reasons[row.name] = _reason(storage, error)
             damaged.append(reasons[row.name])
+    refusal = damaged[0] if damaged else diagnosis.refusal(storage)
+    if not refusal:
+        return unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
     raise UnreadableArtifact(
-        damaged[0] if damaged else diagnosis.no_model(storage),
-        path=storage.uri,
-        found=diagnosis.found(storage),
-        reasons=reasons,
+        refusal, path=storage.uri, found=diagnosis.found(storage), reasons=reasons
     )
 
 

@@ -7,35 +7,44 @@ that would leave the folder, by ``..`` or through a symbolic link, is refused.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
 
 _PAGE = 1 << 16
 _PAGES_KEPT = 64
+_MOST_WALKED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member of a folder; ``size`` in bytes, 0 for folders."""
+    """A member of a folder; ``size`` in bytes, 0 for folders.
+
+    ``link`` is what a symbolic link leads to, as it is stored; empty for all else.
+    """
 
     name: str
     is_folder: bool
     size: int
+    link: str = ""
 
 
 class Storage(ABC):
-    """One file or folder to read from."""
+    """One file or folder to read from; ``archives`` counts those that it lies in."""
 
     uri: str
     name: str
     is_folder: bool
+    archives = 0
 
     @abstractmethod
     def entries(self, folder: str = "") -> list[Entry]:
@@ -57,6 +66,14 @@ class Storage(ABC):
     def parent(self) -> Storage | None:
         """The folder this lies in, or ``None`` where that cannot be told."""
 
+    def below(self, member: str) -> Storage:
+        """A member as a storage of its own."""
+        return Inside(self, member)
+
+    def leads_out(self, member: str) -> bool:
+        """Whether a symbolic link leads out of this folder."""
+        return False
+
     @property
     def local_path(self) -> Path | None:
         """The path on this machine, for libraries that read files themselves."""
@@ -70,15 +87,7 @@ class Storage(ABC):
         """Bytes of the file, or of all files in ``folder`` and below it."""
         if not self.is_folder:
             return self.size() or 0
-        total = 0
-        pending = [folder]
-        while pending:
-            above = pending.pop()
-            for entry in self.entries(above):
-                total += entry.size
-                if entry.is_folder:
-                    pending.append(f"{above}/{entry.name}" if above else entry.name)
-        return total
+        return sum(entry.size for _, entry in walk(self, folder))
 
 
 def check_member(member: str) -> str:
@@ -86,6 +95,76 @@ def check_member(member: str) -> str:
     if member.startswith("/") or "\\" in member or ".." in member.split("/"):
         raise UnreadableArtifact(f"The name {member!r} points outside the model's folder.")
     return member
+
+
+def joined(folder: str, name: str) -> str:
+    """The path of a member of ``folder``, which is empty at the top."""
+    return f"{folder}/{name}" if folder else name
+
+
+def walk(storage: Storage, folder: str = "") -> Iterator[tuple[str, Entry]]:
+    """Every member of ``folder`` and below it with its path; links are not followed."""
+    pending = [folder]
+    while pending:
+        above = pending.pop()
+        for entry in storage.entries(above):
+            member = joined(above, entry.name)
+            yield member, entry
+            if entry.is_folder:
+                pending.append(member)
+
+
+def escaping_links(storage: Storage) -> Iterator[Hazard]:
+    """The symbolic links of a folder that lead out of it; none is followed.
+
+    At most so many members are looked at, so that a folder of millions ends.
+    """
+    if not storage.is_folder:
+        return
+    with contextlib.suppress(OSError):
+        for member, entry in itertools.islice(walk(storage), _MOST_WALKED):
+            if entry.link and storage.leads_out(member):
+                yield Hazard(HazardKind.SYMBOLIC_LINK, member, entry.link)
+
+
+class Inside(Storage):
+    """A file or folder ``path`` inside ``outer``, which stays open."""
+
+    def __init__(self, outer: Storage, path: str) -> None:
+        self._outer = outer
+        self._path = check_member(path.strip("/"))
+        self.uri = f"{outer.uri.rstrip('/')}/{self._path}"
+        self.name = self._path.rpartition("/")[2]
+        self.is_folder = not outer.has(self._path)
+        self.archives = outer.archives
+
+    def _locate(self, member: str) -> str:
+        return joined(self._path, check_member(member)) if member else self._path
+
+    def entries(self, folder: str = "") -> list[Entry]:
+        """The members of ``folder``, sorted by name; empty where it does not exist."""
+        return self._outer.entries(self._locate(folder))
+
+    def size(self, member: str = "") -> int | None:
+        """Bytes of a file, or ``None`` where there is no such file."""
+        return self._outer.size(self._locate(member))
+
+    def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
+        """Up to ``length`` bytes from ``offset``."""
+        return self._outer.read(self._locate(member), offset, length)
+
+    def open(self, member: str = "") -> IO[bytes]:
+        """A seekable file object over a member."""
+        return self._outer.open(self._locate(member))
+
+    def parent(self) -> Storage | None:
+        """The folder this lies in, at most the outer one."""
+        above = self._path.rpartition("/")[0]
+        return self._outer.below(above) if above else self._outer
+
+    def below(self, member: str) -> Storage:
+        """A member as a storage of its own."""
+        return self._outer.below(self._locate(member))
 
 
 class LocalStorage(Storage):
@@ -112,8 +191,19 @@ class LocalStorage(Storage):
         if not path.is_dir():
             return []
         with os.scandir(path) as found:
-            listed = [Entry(e.name, e.is_dir(follow_symlinks=False), _entry_size(e)) for e in found]
+            listed = [_entry(entry) for entry in found]
         return sorted(listed, key=lambda entry: entry.name)
+
+    def below(self, member: str) -> Storage:
+        """A member as a storage of its own."""
+        return LocalStorage(self._path / check_member(member))
+
+    def leads_out(self, member: str) -> bool:
+        """Whether a symbolic link leads out of this folder."""
+        try:
+            return not (self._path / member).resolve().is_relative_to(self._path)
+        except (OSError, RuntimeError):  # a loop of links leads nowhere
+            return False
 
     def size(self, member: str = "") -> int | None:
         """Bytes of a file, or ``None`` where there is no such file."""
@@ -140,8 +230,11 @@ class LocalStorage(Storage):
         return self._path
 
 
-def _entry_size(entry: os.DirEntry[str]) -> int:
-    return 0 if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+def _entry(entry: os.DirEntry[str]) -> Entry:
+    is_folder = entry.is_dir(follow_symlinks=False)
+    size = 0 if is_folder else entry.stat(follow_symlinks=False).st_size
+    link = str(Path(entry.path).readlink()) if entry.is_symlink() else ""
+    return Entry(entry.name, is_folder, size, link)
 
 
 class RemoteStorage(Storage):
@@ -185,6 +278,11 @@ class RemoteStorage(Storage):
     def open(self, member: str = "") -> IO[bytes]:
         """A seekable file object over a member."""
         return cast("IO[bytes]", self._fs.open(self._locate(member), "rb"))
+
+    def below(self, member: str) -> Storage:
+        """A member as a storage of its own."""
+        path = self._locate(member)
+        return RemoteStorage(self._fs, path, f"{self.uri.rstrip('/')}/{member}")
 
     def parent(self) -> Storage | None:
         """The folder this lies in."""

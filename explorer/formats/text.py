@@ -23,6 +23,11 @@ def bytes_text(size: int) -> str:
     return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
+def printable_text(data: bytes) -> str:
+    """ASCII where it can be shown, a dot for each other byte."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data)
+
+
 def shape_text(shape: Shape) -> str:
     """``(None, 32)`` becomes ``? × 32``; a scalar is ``scalar``, an unknown rank ``unknown``."""
     if shape is None:

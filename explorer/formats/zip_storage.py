@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
 import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import IO, cast
 
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import Check, Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.inflate import DEFLATE, Inflated, expands, is_bomb
+from explorer.formats.member_index import MemberIndex, stays_inside
+from explorer.formats.ranges import FilePart
 from explorer.formats.storage import Entry, Storage, check_member
 from explorer.formats.text import bytes_text
 
 LOCAL_HEADER = b"PK\x03\x04"
 EMPTY_ARCHIVE = b"PK\x05\x06"
 
-_IN_MEMORY = 16 << 20
 _BLOCK = 1 << 20
-_ALWAYS_UNPACKED = 256 << 20
-_MOST_EXPANDED = 100
-"""A real model's weights hardly shrink; what expands more than this is made to fill the disk."""
+_IN_MEMORY = 4 << 20
+_KEPT_IN_MEMORY = 8
+_PEEK = 1 << 16
+_LARGEST_LIST = 8 << 20
+_END = struct.Struct("<4s4H2LH")
+_END64_LOCATOR = struct.Struct("<4sLQL")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LONGEST_COMMENT = 1 << 16
+_UNPACKING_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    zlib.error,
+    struct.error,
+)
 
 
 def is_zip(head: bytes) -> bool:
@@ -37,38 +55,46 @@ class ZipStorage(Storage):
     """
 
     is_folder = True
+    kind = "zip archive"
 
     def __init__(self, outer: Storage) -> None:
         self._outer = outer
         self.uri = outer.uri
         self.name = outer.name
+        self.archives = outer.archives + 1
         self._file = outer.open()
         try:
+            _check_list(self._file, outer.size() or 0)
             self._zip = zipfile.ZipFile(self._file)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except _UNPACKING_ERRORS as error:
             self._file.close()
             raise UnreadableArtifact(
                 f"{outer.name} starts like a zip archive, but its list of members at the end is "
                 f"missing or damaged ({error}). The file was cut short: copy or download it again."
             ) from error
         self._infos = {i.filename: i for i in self._zip.infolist() if not i.is_dir()}
-        self.escaping = tuple(name for name in self._infos if not _stays_inside(name))
+        self.escaping = tuple(name for name in self._infos if not stays_inside(name))
+        kept = self._infos.keys() - set(self.escaping)
+        self._index = MemberIndex({name: self._infos[name].file_size for name in kept})
+        self._unpacked = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._unpack)
+        self._inflated: dict[str, Inflated] = {}
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the archive."""
+        for inflated in self._inflated.values():
+            inflated.close()
+        self._unpacked.cache_clear()
         self._zip.close()
         self._file.close()
 
+    def names(self) -> list[str]:
+        """Every member that can be read, in no order."""
+        return list(self._index.sizes)
+
     def entries(self, folder: str = "") -> list[Entry]:
         """The members of ``folder``, sorted by name; empty where it does not exist."""
-        above = f"{folder}/" if folder else ""
-        found: dict[str, Entry] = {}
-        for name, info in self._infos.items():
-            if not name.startswith(above) or name in self.escaping:
-                continue
-            first, slash, _ = name[len(above) :].partition("/")
-            found[first] = Entry(first, bool(slash), 0 if slash else info.file_size)
-        return sorted(found.values(), key=lambda entry: entry.name)
+        return self._index.entries(folder)
 
     def size(self, member: str = "") -> int | None:
         """Bytes of a member when unpacked, or ``None`` where there is none."""
@@ -77,24 +103,25 @@ class ZipStorage(Storage):
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes of a member from ``offset``."""
+        info = self._info(member)
+        if length is not None and _is_packed(info) and offset + length <= _PEEK:
+            return self._peek(info, offset + length)[offset:]
         with self.open(member) as file:
             file.seek(offset)
             return file.read(-1 if length is None else length)
 
     def open(self, member: str = "") -> IO[bytes]:
-        """A seekable file over a member; unpacked to a file that vanishes where compressed."""
-        info = self._infos.get(check_member(member))
-        if info is None:
-            raise UnreadableArtifact(f"{self.name} has no member {member}.")
+        """A seekable file over a member; unpacked piece by piece where compressed."""
+        info = self._info(member)
         try:
-            if info.compress_type == zipfile.ZIP_STORED and not _is_encrypted(info):
+            if not _is_packed(info):
                 return self._in_place(info)
-            return self._unpacked(info)
-        except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, zlib.error) as error:
-            raise UnreadableArtifact(
-                f"{member} in {self.name} cannot be unpacked: {error}. Copy or download the "
-                "archive again."
-            ) from error
+            self._refuse_bomb(info)
+            if info.file_size <= _IN_MEMORY:
+                return io.BytesIO(self._unpacked(info.filename))
+            return cast("IO[bytes]", self._inflating(info).part(0, info.file_size))
+        except _UNPACKING_ERRORS as error:
+            raise self._cannot_unpack(info, error) from error
 
     def parent(self) -> Storage | None:
         """The archive has no folder around it that its members may name."""
@@ -106,6 +133,44 @@ class ZipStorage(Storage):
         if info is None or info.compress_type != zipfile.ZIP_STORED:
             return None
         return self._data_offset(info)
+
+    def hazards(self) -> Iterator[Hazard]:
+        """Members that would be unpacked elsewhere, and those that would fill the disk."""
+        for name in self.escaping:
+            yield Hazard(HazardKind.ESCAPING_MEMBER, name)
+        for name, info in self._infos.items():
+            if is_bomb(info.compress_size, info.file_size):
+                sizes = f"{bytes_text(info.compress_size)} → {bytes_text(info.file_size)}"
+                yield Hazard(HazardKind.EXPANDING_MEMBER, name, sizes)
+
+    def checks(self) -> Iterator[Check]:
+        """Unpack every member, block by block, and compare its CRC-32."""
+        for name in sorted(self._index.sizes):
+            yield Check("zip crc-32", name, self._problem(self._infos[name]))
+
+    def _problem(self, info: zipfile.ZipInfo) -> str:
+        try:
+            self._refuse_bomb(info)
+            with self._zip.open(info) as packed:
+                while packed.read(_BLOCK):
+                    pass
+        except UnreadableArtifact as error:
+            return str(error)
+        except _UNPACKING_ERRORS as error:
+            return f"It cannot be unpacked whole: {error}."
+        return ""
+
+    def _info(self, member: str) -> zipfile.ZipInfo:
+        info = self._infos.get(check_member(member))
+        if info is None:
+            raise UnreadableArtifact(f"{self.name} has no member {member}.")
+        return info
+
+    def _cannot_unpack(self, info: zipfile.ZipInfo, error: Exception) -> UnreadableArtifact:
+        return UnreadableArtifact(
+            f"{info.filename} in {self.name} cannot be unpacked: {error}. Copy or download the "
+            "archive again."
+        )
 
     def _data_offset(self, info: zipfile.ZipInfo) -> int:
         """After the local header: 26 fixed bytes, two lengths, the name and the extra field.
@@ -124,98 +189,54 @@ class ZipStorage(Storage):
             raise zipfile.BadZipFile("it ends after the end of the file")
         return cast("IO[bytes]", FilePart(self._outer.open(), start, info.file_size))
 
-    def _unpacked(self, info: zipfile.ZipInfo) -> IO[bytes]:
-        self._refuse_bomb(info)
-        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed on
+    def _peek(self, info: zipfile.ZipInfo, length: int) -> bytes:
         try:
             with self._zip.open(info) as packed:
-                while block := packed.read(_BLOCK):
-                    file.write(block)
-        except BaseException:
-            file.close()
-            raise
-        file.seek(0)
-        return cast("IO[bytes]", file)
+                return packed.read(length)
+        except _UNPACKING_ERRORS as error:
+            raise self._cannot_unpack(info, error) from error
+
+    def _unpack(self, name: str) -> bytes:
+        return self._zip.read(self._infos[name])
+
+    def _inflating(self, info: zipfile.ZipInfo) -> Inflated:
+        with self._lock:
+            if info.filename not in self._inflated:
+                start = self._data_offset(info)
+                self._inflated[info.filename] = Inflated(
+                    self._outer.open(), start, info.compress_size, DEFLATE, info.filename
+                )
+            return self._inflated[info.filename]
 
     def _refuse_bomb(self, info: zipfile.ZipInfo) -> None:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise zipfile.BadZipFile("it is compressed in a way that Keras never writes")
-        if info.file_size <= max(_ALWAYS_UNPACKED, info.compress_size * _MOST_EXPANDED):
-            return
-        raise UnreadableArtifact(
-            f"{info.filename} in {self.name} would expand from {bytes_text(info.compress_size)} "
-            f"to {bytes_text(info.file_size)}. No model's weights shrink that much; this is made "
-            "to fill the disk, so it is not unpacked."
-        )
+            raise zipfile.BadZipFile(f"compression method {info.compress_type} is not read here")
+        if info.flag_bits & 1:
+            raise zipfile.BadZipFile("it is encrypted")
+        if is_bomb(info.compress_size, info.file_size):
+            name = f"{info.filename} in {self.name}"
+            raise UnreadableArtifact(expands(name, info.compress_size, info.file_size))
 
 
-def _is_encrypted(info: zipfile.ZipInfo) -> bool:
-    return bool(info.flag_bits & 1)
+def _is_packed(info: zipfile.ZipInfo) -> bool:
+    return info.compress_type != zipfile.ZIP_STORED or bool(info.flag_bits & 1)
 
 
-def _stays_inside(name: str) -> bool:
-    try:
-        check_member(name)
-    except UnreadableArtifact:
-        return False
-    return ":" not in name.partition("/")[0]
+def _check_list(file: IO[bytes], size: int) -> None:
+    """Raise where the list of members is larger than any model's, before it is read.
 
-
-class FilePart(io.RawIOBase):
-    """``length`` bytes of a file from ``start`` as a file of their own; closes the file with it."""
-
-    def __init__(self, file: IO[bytes], start: int, length: int) -> None:
-        self._file = file
-        self._start = start
-        self._length = length
-        self._position = 0
-        self._lock = threading.Lock()
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def fileno(self) -> int:
-        """The descriptor of the file below, to see whether that has changed."""
-        return self._file.fileno()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move within the part."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """The position within the part."""
-        return self._position
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Up to ``size`` bytes, never beyond the part.
-
-        Raises ``OSError`` where the file has become shorter since.
-        """
-        left = max(0, self._length - self._position)
-        wanted = left if size is None or size < 0 else min(size, left)
-        with self._lock:
-            self._file.seek(self._start + self._position)
-            data = self._file.read(wanted)
-        if len(data) < wanted:
-            raise OSError("the file became shorter")
-        self._position += len(data)
-        return data
-
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        """Fill ``buffer`` as far as the part goes."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file below."""
-        self._file.close()
-        super().close()
+    End of central directory: APPNOTE 4.3.14 to 4.3.16.
+    """
+    start = max(0, size - _LONGEST_COMMENT - _END.size - _END64_LOCATOR.size)
+    file.seek(start)
+    tail = file.read(size - start)
+    end = tail.rfind(EMPTY_ARCHIVE)
+    if end < 0 or end + _END.size > len(tail):
+        raise zipfile.BadZipFile("no end of the list")
+    length = _END.unpack_from(tail, end)[5]
+    locator = end - _END64_LOCATOR.size
+    if locator >= 0 and tail[locator:end].startswith(b"PK\x06\x07"):
+        file.seek(_END64_LOCATOR.unpack_from(tail, locator)[2])
+        length = _END64.unpack(file.read(_END64.size))[8]
+    if length > _LARGEST_LIST:
+        raise zipfile.BadZipFile(f"it declares {bytes_text(length)} of names")

@@ -206,7 +206,8 @@ class Session(QObject):
 
     def _warn_of_unknown(self, artifact: Artifact) -> None:
         title = self.tr("{name} is shown as a plain file").format(name=artifact.name)
-        self.notice.emit(Notice("warning", title, artifact.notes[0]))
+        details = "\n".join(artifact.notes[1:])
+        self.notice.emit(Notice("warning", title, artifact.notes[0], details))
 
     def _count(self, entry: ArtifactEntry) -> None:
         """Count tensors and parameters, which takes longer than opening where there are many."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from explorer.formats import zip_storage
+from explorer.formats import inflate
 from explorer.formats.artifact import (
     Node,
     NodeType,
@@ -23,6 +23,7 @@ from explorer.formats.artifact import (
     Tri,
     UnreadableArtifact,
 )
+from explorer.formats.ranges import FilePart
 from explorer.formats.registry import open_artifact
 from tests.formats import keras_originals
 from tests.formats.walking import flat, values
@@ -210,18 +211,6 @@ def test_half_a_character_in_a_config_can_still_be_written_out(
     dict(config.attributes())["config.json"].encode()
 
 
-def test_another_zip_says_what_is_in_it(tmp_path: Path) -> None:
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", b"x")
-        archive.writestr("readme.txt", b"x")
-    with pytest.raises(UnreadableArtifact) as caught:
-        open_artifact(str(path))
-    assert "a zip archive without config.json" in str(caught.value)
-    assert "It holds archive, readme.txt." in str(caught.value)
-    assert caught.value.found.startswith("50 4b 03 04")
-
-
 @pytest.mark.parametrize("kept", [10, 5_000, 113_500])
 def test_an_archive_cut_short(corpus: Path, tmp_path: Path, kept: int) -> None:
     path = tmp_path / "model.keras"
@@ -233,7 +222,7 @@ def test_an_archive_cut_short(corpus: Path, tmp_path: Path, kept: int) -> None:
 def test_a_member_that_expands_without_bound_is_not_unpacked(
     corpus: Path, tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zip_storage, "_ALWAYS_UNPACKED", 1 << 20)
+    monkeypatch.setattr(inflate, "ALWAYS_UNPACKED", 1 << 20)
     bomb = {"model_weights_h5": bytes(16 << 20)}
     path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", zipfile.ZIP_DEFLATED, **bomb)
     artifact = opened(path)
@@ -278,7 +267,7 @@ def test_an_archive_that_becomes_shorter_is_an_error_in_words(
 
 
 def test_parts_of_a_file_seek_and_read_like_files() -> None:
-    part = zip_storage.FilePart(io.BytesIO(b"0123456789"), 2, 6)
+    part = FilePart(io.BytesIO(b"0123456789"), 2, 6)
     assert part.read() == b"234567"
     assert part.read() == b""
     assert (part.seek(-2, io.SEEK_END), part.read(9)) == (4, b"67")

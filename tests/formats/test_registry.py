@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.registry import FORMATS, open_artifact
 from explorer.formats.storage import LocalStorage
 
@@ -27,6 +27,13 @@ def format_of(path: Path | str) -> str:
     artifact = open_artifact(str(path))
     artifact.close()
     return artifact.format
+
+
+def opened_as_unknown(path: Path) -> Artifact:
+    artifact = open_artifact(str(path))
+    artifact.close()
+    assert artifact.format == "unknown"
+    return artifact
 
 
 # By content
@@ -80,19 +87,15 @@ def test_a_home_folder_is_expanded(corpus: Path) -> None:
     assert format_of("~/mine.h5") == "keras_hdf5"
 
 
-def test_everything_that_a_refusal_says(tmp_path: Path) -> None:
-    path = tmp_path / "picture.h5"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(3000))
+def test_everything_that_a_refusal_says(corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half.hdf5"
+    path.write_bytes((corpus / "emotion_model.hdf5").read_bytes()[:100_000])
     error = refused(path)
-    assert str(error) == (
-        "picture.h5 is no model that can be read here: it starts with 89 50 4e 47 0d 0a 1a 0a  "
-        "“.PNG....” (2.9 KB in all). Open a SavedModel folder, a checkpoint, a .keras, .h5 or "
-        ".tflite file."
-    )
-    assert error.found.startswith("89 50 4e 47 0d 0a 1a 0a 00")
+    assert "its header says 872,856 bytes" in str(error)
+    assert error.found.startswith("89 48 44 46 0d 0a 1a 0a")
     assert error.path == str(path)
     assert set(error.reasons) == {row.name for row in FORMATS}
-    assert "\\x89HDF" in error.reasons["HDF5"]
+    assert "TFL3 at byte 4" in error.reasons["TensorFlow Lite"]
 
 
 # Paths that lead nowhere
@@ -220,7 +223,7 @@ def test_an_empty_file(tmp_path: Path, ending: str) -> None:
 def test_a_web_page_under_a_models_name(tmp_path: Path, start: bytes) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(start + b"<title>Sign in</title>")
-    message = str(refused(path))
+    message = opened_as_unknown(path).notes[0]
     assert "model.keras is a web page, not a model" in message
     assert "Download the file itself" in message
 
@@ -232,16 +235,18 @@ def test_a_git_lfs_pointer(tmp_path: Path) -> None:
         "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
         "size 1234567\n"
     )
-    message = str(refused(path))
+    message = opened_as_unknown(path).notes[0]
     assert "a Git LFS pointer to it: the file of 1.2 MB was never downloaded" in message
     assert "git lfs pull" in message
 
 
-def test_a_file_of_a_few_bytes(tmp_path: Path) -> None:
-    for length in range(1, 12):
-        path = tmp_path / f"{length}.h5"
-        path.write_bytes(b"PK\x03\x04TFL3\x89HDF"[:length])
-        refused(path)
+@pytest.mark.parametrize("length", range(1, 12))
+def test_a_file_of_a_few_bytes(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "few"
+    for start in (b"PK\x05\x06TFL3\x89HDF", b"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0"):
+        path.write_bytes(start[:length])
+        with contextlib.suppress(UnreadableArtifact):
+            assert opened_as_unknown(path).size == length
 
 
 @pytest.mark.parametrize(

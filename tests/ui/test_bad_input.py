@@ -27,7 +27,12 @@ def message_of(driver: Driver, path: Path) -> str:
 def test_a_file_that_is_no_model(driver: Driver, tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear reader, this is no model.")
-    assert "no model" in message_of(driver, path).casefold()
+    driver.window.open_paths([str(path)])
+    notice = driver.notice()
+    assert (notice.level, notice.title) == ("warning", "letter.txt is shown as a plain file")
+    assert "letter.txt is no model that can be read here" in notice.text
+    (entry,) = driver.window.session.artifacts
+    assert entry.artifact.size == path.stat().st_size
 
 
 def test_an_empty_file(driver: Driver, tmp_path: Path) -> None:

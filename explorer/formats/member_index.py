@@ -1,0 +1,46 @@
+"""The members of an archive by folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.storage import Entry, check_member
+
+_DEEPEST = 64
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a member of this name would be unpacked below the folder chosen for it."""
+    try:
+        check_member(name)
+    except UnreadableArtifact:
+        return False
+    return ":" not in name.partition("/")[0]
+
+
+class MemberIndex:
+    """Files by their full names with their ``sizes`` in bytes, listed folder by folder.
+
+    Those that lie deeper than any real file are left out: each folder above takes memory.
+    """
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.sizes = {n: size for n, size in sizes.items() if n.count("/") <= _DEEPEST}
+        self._folders: dict[str, dict[str, Entry]] = {"": {}}
+        for name, size in self.sizes.items():
+            self._add(name, Entry(name.rpartition("/")[2], False, size))
+
+    def _add(self, path: str, entry: Entry) -> None:
+        """Put a file into its folder, and every folder above it, until one is there already."""
+        above, _, _ = path.rpartition("/")
+        is_new = above not in self._folders
+        self._folders.setdefault(above, {}).setdefault(entry.name, entry)
+        while is_new:
+            above, _, name = above.rpartition("/")
+            is_new = above not in self._folders
+            self._folders.setdefault(above, {})[name] = Entry(name, True, 0)
+
+    def entries(self, folder: str) -> list[Entry]:
+        """The members of ``folder``, sorted by name; empty where there is no such folder."""
+        return sorted(self._folders.get(folder, {}).values(), key=lambda entry: entry.name)
