@@ -68,13 +68,13 @@ class Chart(QWidget):
         return QSize(300, 20 * bars + 8 if bars <= _MOST_BARS else _LINE_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(mono_font())
-        if 0 < len(self._values) <= _MOST_BARS:
-            self._paint_bars(painter)
-        elif self._line is not None:
-            self._paint_line(painter, self._line)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setFont(mono_font())
+            if 0 < len(self._values) <= _MOST_BARS:
+                self._paint_bars(painter)
+            elif self._line is not None:
+                self._paint_line(painter, self._line)
 
     def _paint_bars(self, painter: QPainter) -> None:
         numbers = self._values.astype(np.float64)

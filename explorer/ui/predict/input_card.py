@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PySide6.QtWidgets import QComboBox
 
 from explorer.formats.text import array_text
 from explorer.ui.predict.array_view import ArrayTable
-from explorer.ui.widgets import Card, chip, describe, label
+from explorer.ui.predict.name_box import NameBox
+from explorer.ui.widgets import Card, chip, label
 
 
 class InputCard(Card):
@@ -18,8 +18,7 @@ class InputCard(Card):
     def __init__(self) -> None:
         super().__init__(self.tr("Input"))
         self._inputs: Mapping[str, np.ndarray] = {}
-        self._name = QComboBox()
-        describe(self._name, "predict.input.shown", self.tr("Which input is shown"))
+        self._name = NameBox("predict.input.shown", self.tr("Which input is shown"))
         self._name.currentIndexChanged.connect(self._show)
         self._shape = chip("", "code", name="predict.input.shape")
         self.title_row.addWidget(self._name)
@@ -37,11 +36,8 @@ class InputCard(Card):
     def show_inputs(self, inputs: Mapping[str, np.ndarray], remarks: Sequence[str] = ()) -> None:
         """Take the arrays of a run; ``remarks`` say what is not as it was asked for."""
         self._inputs = inputs
-        self._name.blockSignals(True)
-        self._name.clear()
-        self._name.addItems(list(inputs))
-        self._name.blockSignals(False)
-        for widget in (self._name, self._shape, self.table):
+        self._name.show_names(inputs, "")
+        for widget in (self._shape, self.table):
             widget.setVisible(bool(inputs))
         self._empty.setVisible(not inputs)
         self._remarks.setText("\n".join(remarks))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox
 
 from explorer.engine.messages import LoadRef, ModelRef
 from explorer.lab.catalog import (
@@ -20,7 +19,7 @@ from explorer.lab.catalog import (
     usual_loader,
 )
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry
-from explorer.ui.widgets import Card, button, describe, label
+from explorer.ui.widgets import Card, ComboBox, button, label
 
 _OTHER_CHOICES: tuple[tuple[str, Line, bool], ...] = (
     ("functional", Line.KERAS3, False),
@@ -41,16 +40,10 @@ class LoadCard(Card):
         super().__init__(self.tr("Load"))
         self._entry: Entry | None = None
         self._demos: list[DemoSettings] = []
-        self.loader = QComboBox()
-        describe(self.loader, "predict.loader", self.tr("How to load it"))
+        self.loader = ComboBox("predict.loader", self.tr("How to load it"))
         self._demo_caption = label(self.tr("Model built first, from its code"), "small")
-        self.demo = QComboBox()
-        describe(self.demo, "predict.demo", self.tr("Model that is built first"))
+        self.demo = ComboBox("predict.demo", self.tr("Model that is built first"))
         for box in (self.loader, self.demo):
-            box.setMinimumContentsLength(8)
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
             box.activated.connect(self._chosen)
         self._about = label("", "small", wrap=True)
         self.load = button(self.tr("Load"), "predict.load", shortcut="Ctrl+L")
@@ -102,7 +95,6 @@ class LoadCard(Card):
             )
         else:
             self._about.setText(self.tr(loader.about))
-            self.loader.setToolTip(self.loader.currentText())
 
     def _loader(self) -> Loader | None:
         key = self.loader.currentData()

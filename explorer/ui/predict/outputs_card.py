@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QComboBox, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
 from explorer.formats.text import array_text
 from explorer.ui.predict.array_view import MOST_COLUMNS, MOST_ROWS, ArrayTable, as_rows
 from explorer.ui.predict.chart import Chart
+from explorer.ui.predict.name_box import NameBox
 from explorer.ui.predict.picture import Picture, is_picture
-from explorer.ui.widgets import Card, Segmented, chip, describe, label, spin_box
+from explorer.ui.widgets import Card, Segmented, chip, label, spin_box
 
-_ROOM_FOR_SHAPE = 520  # pixels of the card
+_ROOM_FOR_SHAPE = 640  # pixels of the card
+_ROOM_FOR_CONTROLS = 520
 
 
 class OutputsCard(Card):
@@ -23,8 +26,7 @@ class OutputsCard(Card):
     def __init__(self) -> None:
         super().__init__(self.tr("Output"))
         self._outputs: Mapping[str, np.ndarray] = {}
-        self.output = QComboBox()
-        describe(self.output, "predict.output", self.tr("Which output"))
+        self.output = NameBox("predict.output", self.tr("Which output"))
         self.output.currentIndexChanged.connect(self._show_output)
         self._shape = chip("", "code", name="predict.output.shape")
         self._row_caption = label(self.tr("Row"), "small")
@@ -34,9 +36,8 @@ class OutputsCard(Card):
         self.title_row.addWidget(self.output)
         self.title_row.addWidget(self._shape)
         self.title_row.addStretch(1)
-        self.title_row.addWidget(self._row_caption)
-        self.title_row.addWidget(self.row)
-        self.title_row.addWidget(self.kind)
+        self._controls = self._row_and_kind()
+        self.title_row.addWidget(self._controls)
         self.chart = Chart()
         self.table = ArrayTable("predict.table", self.tr("Values of the output"))
         self.picture = Picture()
@@ -54,6 +55,15 @@ class OutputsCard(Card):
         self.body.addStretch(0)
         self.clear()
 
+    def _row_and_kind(self) -> QWidget:
+        controls = QWidget()
+        row = QHBoxLayout(controls)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        for widget in (self._row_caption, self.row, self.kind):
+            row.addWidget(widget)
+        return controls
+
     def _kinds(self) -> Segmented:
         choices = [
             ("chart", self.tr("Chart")),
@@ -65,8 +75,17 @@ class OutputsCard(Card):
         return kinds
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow card the controls have a line of their own."""
         super().resizeEvent(event)
         self._show_shape()
+        narrow = self.width() <= _ROOM_FOR_CONTROLS
+        if narrow != (self.body.indexOf(self._controls) >= 0):
+            if narrow:
+                self.title_row.removeWidget(self._controls)
+                self.body.insertWidget(1, self._controls, 0, Qt.AlignmentFlag.AlignLeft)
+            else:
+                self.body.removeWidget(self._controls)
+                self.title_row.addWidget(self._controls)
 
     def _show_shape(self) -> None:
         self._shape.setVisible(bool(self._outputs) and self.width() > _ROOM_FOR_SHAPE)
@@ -77,14 +96,8 @@ class OutputsCard(Card):
 
     def show_outputs(self, outputs: Mapping[str, np.ndarray]) -> None:
         """Take the arrays of a run; the output and row shown before stay where they can."""
-        before = self.output.currentText()
         self._outputs = outputs
-        self.output.blockSignals(True)
-        self.output.clear()
-        self.output.addItems(list(outputs))
-        self.output.setCurrentIndex(max(self.output.findText(before), 0))
-        self.output.blockSignals(False)
-        self.output.setVisible(bool(outputs))
+        self.output.show_names(outputs, self.output.currentText())
         self._show_output()
 
     def outputs(self) -> Mapping[str, np.ndarray]:
@@ -120,7 +133,7 @@ class OutputsCard(Card):
         by_row = kind != "table" and self.row.maximum() > 0
         self._row_caption.setVisible(by_row)
         self.row.setVisible(by_row)
-        self.kind.setVisible(self._can_chart())
+        self._controls.setVisible(self._can_chart())
         self._note.setText(self._note_text(kind))
         self._note.setVisible(bool(self._note.text()))
         self._stack.setVisible(bool(self._array().size))

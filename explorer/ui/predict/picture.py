@@ -82,4 +82,5 @@ class Picture(QWidget):
         if self._image.isNull():
             return
         size = self._image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        QPainter(self).drawImage(QRect(QPoint(0, 0), size), self._image)
+        with QPainter(self) as painter:
+            painter.drawImage(QRect(QPoint(0, 0), size), self._image)

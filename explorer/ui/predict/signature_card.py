@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PySide6.QtWidgets import QComboBox, QVBoxLayout
+from PySide6.QtWidgets import QVBoxLayout
 
 from explorer.analysis.inputs import first_choice, fits_test_set
 from explorer.engine.messages import CallSignature
 from explorer.formats.text import tuple_text
 from explorer.ui.predict.input_editor import InputEditor
 from explorer.ui.predict.jobs import Call, wanted_of
-from explorer.ui.widgets import Card, clear_layout, describe, label
+from explorer.ui.predict.name_box import NameBox
+from explorer.ui.widgets import Card, clear_layout, label
 
 
 class SignatureCard(Card):
@@ -23,8 +24,7 @@ class SignatureCard(Card):
         self._signatures: Sequence[CallSignature] = ()
         self._test_set: Mapping[str, np.ndarray] = {}
         self.editors: list[InputEditor] = []
-        self.signature = QComboBox()
-        describe(self.signature, "predict.signature", self.tr("Signature to run"))
+        self.signature = NameBox("predict.signature", self.tr("Signature to run"))
         self.signature.currentIndexChanged.connect(self._show_signature)
         self._unloaded = label(
             self.tr("Load it to see what it takes and what it gives."), "small", wrap=True
@@ -54,14 +54,10 @@ class SignatureCard(Card):
     ) -> None:
         """Offer ``signatures``, set as in ``call``; ``test_set`` is offered where it fits."""
         self._signatures, self._test_set = signatures, test_set
-        self.signature.blockSignals(True)
-        self.signature.clear()
-        self.signature.addItems([signature.key for signature in signatures])
-        if call is not None:
-            self.signature.setCurrentIndex(self.signature.findText(call.signature.key))
-        self.signature.blockSignals(False)
+        chosen = call.signature.key if call is not None else ""
+        self.signature.show_names([signature.key for signature in signatures], chosen)
         self._unloaded.setVisible(not signatures)
-        for widget in (self.signature, self._inputs_caption, self._outputs_caption, self._outputs):
+        for widget in (self._inputs_caption, self._outputs_caption, self._outputs):
             widget.setVisible(bool(signatures))
         self._edit(call)
 
