@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
-from explorer.formats.artifact import Node, NodeType
+from explorer.formats.artifact import Node, NodeType, Tensor
 from explorer.formats.schema import saved_model_pb2 as pb
+from explorer.formats.stored_graph import StoredFunction, StoredGraph, StoredNodes
 from explorer.formats.text import count_text, tuple_text
 from explorer.formats.tf_types import dtype_name, shape_of
 
 _Item = TypeVar("_Item")
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _LISTED = 20
 _LONGEST = 400
 
@@ -32,83 +32,88 @@ class Paged(Generic[_Item]):
         return [self._node(item) for item in self._items[start:stop]]
 
 
-def used_ops(graph: pb.GraphDef) -> tuple[str, ...]:
-    """The operations that running the graph can reach, sorted, as ``saved_model_cli`` counts them.
+class Operations:
+    """A `NodeSource` over the operations of a graph or function."""
 
-    Functions are followed where an operation is called like them or is a partitioned call.
-    """
-    functions = {function.signature.name: function for function in graph.library.function}
-    used: set[str] = set()
-    waiting = list(dict.fromkeys(_called(graph.node)))
-    while waiting:
-        name = waiting.pop()
-        if name not in used:
-            used.add(name)
-            if name in functions:
-                waiting += dict.fromkeys(_called(functions[name].node_def))
-    return tuple(sorted(used - functions.keys()))
+    def __init__(self, nodes: StoredNodes) -> None:
+        self._nodes = nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def page(self, start: int, stop: int) -> list[Node]:
+        """Children ``start`` to ``stop`` (exclusive)."""
+        return [op_node(node, tensor) for node, tensor in self._nodes.page(start, stop)]
 
 
-def _called(nodes: Sequence[pb.NodeDef]) -> Iterator[str]:
-    for node in nodes:
-        yield node.op
-        if node.op in _CALLS and "f" in node.attr:
-            yield node.attr["f"].func.name
-
-
-def graph_node(graph: pb.GraphDef) -> Node:
+def graph_node(graph: StoredGraph, summary: str = "") -> Node:
     """The main graph, with its operations below it."""
-    versions = graph.versions
+    count = len(graph.nodes)
     return Node(
         "graph",
         NodeType.GROUP,
-        kind=count_text(len(graph.node), "operation"),
-        attributes=lambda: [
-            ("operations", f"{len(graph.node):,}"),
-            ("graph version", f"{versions.producer} (readers from {versions.min_consumer})"),
-            ("kinds of operations", ", ".join(used_ops(graph))),
-        ],
-        source=Paged(graph.node, op_node) if graph.node else None,
+        kind=count_text(count, "operation"),
+        summary=summary,
+        attributes=partial(_graph_attributes, graph),
+        source=Operations(graph.nodes) if count else None,
     )
 
 
-def functions_node(library: pb.FunctionDefLibrary) -> Node:
+def _graph_attributes(graph: StoredGraph) -> list[tuple[str, str]]:
+    versions = graph.versions
+    inputs, outputs = graph.ends
+    found = [
+        ("operations", f"{len(graph.nodes):,}"),
+        ("graph version", f"{versions.producer} (readers from {versions.min_consumer})"),
+        ("inputs", _some([_placeholder_text(node) for node in inputs])),
+        ("outputs", _some([f"{node.name}: {node.op}" for node in outputs])),
+        ("kinds of operations", ", ".join(graph.used_ops)),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
+def _placeholder_text(node: pb.NodeDef) -> str:
+    shape = shape_of(node.attr["shape"].shape) if "shape" in node.attr else None
+    return f"{node.name}: {dtype_name(node.attr['dtype'].type)} {tuple_text(shape)}"
+
+
+def functions_node(graph: StoredGraph) -> Node:
     """The function library."""
-    count = len(library.function)
+    functions = graph.functions
     return Node(
         "functions",
         NodeType.FUNCTION,
-        kind=count_text(count, "function"),
+        kind=count_text(len(functions), "function"),
         attributes=lambda: [
-            ("functions", f"{count:,}"),
-            ("gradients", f"{len(library.gradient):,}"),
+            ("functions", f"{len(functions):,}"),
+            ("gradients", f"{graph.gradients:,}"),
         ],
-        source=Paged(library.function, function_node) if count else None,
+        source=Paged(functions, function_node) if functions else None,
     )
 
 
-def function_node(function: pb.FunctionDef) -> Node:
+def function_node(function: StoredFunction) -> Node:
     """One function of a library, with its operations below it."""
-    signature = function.signature
-    ops = count_text(len(function.node_def), "operation")
+    signature = function.header.signature
+    count = len(function.nodes)
     return Node(
         signature.name,
         NodeType.FUNCTION,
-        kind=f"function · {ops}",
+        kind=f"function · {count_text(count, 'operation')}",
         summary=f"{len(signature.input_arg)} in → {len(signature.output_arg)} out",
         attributes=partial(_function_attributes, function),
-        source=Paged(function.node_def, op_node) if function.node_def else None,
+        source=Operations(function.nodes) if count else None,
     )
 
 
-def _function_attributes(function: pb.FunctionDef) -> list[tuple[str, str]]:
-    signature = function.signature
+def _function_attributes(function: StoredFunction) -> list[tuple[str, str]]:
+    signature = function.header.signature
     return [
-        ("operations", f"{len(function.node_def):,}"),
+        ("operations", f"{len(function.nodes):,}"),
         ("inputs", _some([_argument(a) for a in signature.input_arg])),
         ("outputs", _some([_argument(a) for a in signature.output_arg])),
         ("stateful", "yes" if signature.is_stateful else "no"),
-        *((name, attribute_text(value)) for name, value in sorted(function.attr.items())),
+        *((name, attribute_text(value)) for name, value in sorted(function.header.attr.items())),
     ]
 
 
@@ -116,12 +121,14 @@ def _argument(argument: pb.OpDef.ArgDef) -> str:
     return f"{argument.name}: {argument.type_attr or dtype_name(argument.type)}"
 
 
-def op_node(node: pb.NodeDef) -> Node:
-    """One operation of a graph or function."""
+def op_node(node: pb.NodeDef, tensor: Tensor | None = None) -> Node:
+    """One operation of a graph or function; a constant with its tensor."""
     return Node(
         node.name,
-        NodeType.OBJECT,
+        NodeType.OBJECT if tensor is None else NodeType.TENSOR,
         kind=node.op,
+        size=None if tensor is None else tensor.nbytes,
+        tensor=tensor,
         summary=f"{len(node.input)} in" if node.input else "",
         attributes=partial(_op_attributes, node),
     )

@@ -11,22 +11,32 @@ from google.protobuf.message import DecodeError, Message
 
 from explorer.formats.artifact import (
     Artifact,
+    Check,
+    Config,
     Contents,
+    GraphOp,
+    Hazard,
     MetaGraphOps,
     Node,
     NodeList,
     NodeType,
     Role,
     SavedFunction,
-    Signature,
-    SignatureTensor,
     Tensor,
     Tri,
     UnreadableArtifact,
 )
+from explorer.formats.contents import yes_if
 from explorer.formats.files import file_node
-from explorer.formats.graph_nodes import used_ops
+from explorer.formats.graph_kind import Kind, match_kind
 from explorer.formats.registry import Match
+from explorer.formats.saved_model_checks import (
+    asset_checks,
+    fingerprint_checks,
+    graph_structure,
+    has_member,
+    hazards,
+)
 from explorer.formats.saved_model_tree import (
     fingerprint_node,
     keras_metadata_node,
@@ -36,24 +46,32 @@ from explorer.formats.saved_objects import SavedObjects
 from explorer.formats.schema import keras_metadata_pb2
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.storage import Entry, Storage
+from explorer.formats.stored_meta_graph import StoredMetaGraph, meta_graphs_of
 from explorer.formats.stored_variables import StoredVariables
 from explorer.formats.tensor_bundle import open_bundle
 from explorer.formats.text import count_text
-from explorer.formats.tf_types import dtype_name, shape_of
+from explorer.formats.text_proto import text_file
+from explorer.formats.wire import ProtoFile
 
 GRAPH_FILE = "saved_model.pb"
+TEXT_FILE = "saved_model.pbtxt"
 VARIABLES_FOLDER = "variables"
 VARIABLES_PREFIX = "variables/variables"
 KERAS_METADATA = "keras_metadata.pb"
 FINGERPRINT = "fingerprint.pb"
-INIT_SIGNATURE = "__saved_model_init_op"
+ASSETS_FOLDER = "assets"
+_SMALLEST_LISTED = 1024
 
 _Message = TypeVar("_Message", bound=Message)
 
 
 def match(storage: Storage) -> Match | None:
-    """A folder that holds ``saved_model.pb``."""
-    return Match(storage) if storage.is_folder and storage.has(GRAPH_FILE) else None
+    """A folder with ``saved_model.pb`` or ``.pbtxt``, or that file alone under another name."""
+    if storage.is_folder:
+        files = [name for name in (GRAPH_FILE, TEXT_FILE) if storage.has(name)]
+        return Match(storage, files[0]) if files else None
+    file = match_kind(storage, Kind.SAVED_MODEL)
+    return Match(storage, file) if file else None
 
 
 def open(match: Match) -> Artifact:
@@ -61,7 +79,7 @@ def open(match: Match) -> Artifact:
 
     Damaged or missing variables leave the rest readable and are told in the artifact's notes.
     """
-    model = _SavedModel(match.storage, _graphs(match.storage))
+    model = _SavedModel(match.storage, _file(match))
     return Artifact(
         path=match.storage.uri,
         name=match.storage.name,
@@ -71,27 +89,25 @@ def open(match: Match) -> Artifact:
         root=model.root(),
         producer=replace(model.objects.producer(), tensorflow=model.tensorflow()),
         contents=model.contents(),
-        signatures=tuple(s for signatures in model.signatures for s in signatures),
+        signatures=tuple(s for graph in model.meta_graphs for s in graph.signatures),
         functions=model.functions,
         tensors=model.tensors,
         layers=lambda: model.objects.layers(model.variables),
         operations=model.operations,
+        ops=model.ops,
+        configs=model.configs,
+        hazards=model.hazards,
+        checks=model.checks,
         notes=tuple(model.notes()),
     )
 
 
-def _graphs(storage: Storage) -> Sequence[pb.MetaGraphDef]:
-    data = storage.read(GRAPH_FILE)
-    message = _parse(data, pb.SavedModel)
-    if message is None or not message.meta_graphs:
-        what = "it is empty" if not data else "it is not a complete SavedModel message"
-        raise UnreadableArtifact(
-            f"{GRAPH_FILE} cannot be read: {what}. The save or copy did not finish; save the model "
-            "again, or copy the folder again from where it was written.",
-            path=storage.uri,
-            found=data[:16].hex(" "),
-        )
-    return message.meta_graphs
+def _file(match: Match) -> ProtoFile:
+    if isinstance(match.detail, ProtoFile):
+        return match.detail
+    if match.detail == TEXT_FILE:
+        return text_file(match.storage, TEXT_FILE, pb.SavedModel)
+    return ProtoFile(match.storage, GRAPH_FILE)
 
 
 def _parse(data: bytes, kind: type[_Message]) -> _Message | None:
@@ -111,10 +127,27 @@ def _parse_member(storage: Storage, name: str, kind: type[_Message]) -> _Message
 
 @dataclass(frozen=True)
 class _SavedModel:
-    """An opened folder."""
+    """An opened folder, or a graph file alone."""
 
     storage: Storage
-    meta_graphs: Sequence[pb.MetaGraphDef]
+    file: ProtoFile
+
+    @cached_property
+    def meta_graphs(self) -> Sequence[StoredMetaGraph]:
+        """What is in the graph file."""
+        try:
+            graphs = meta_graphs_of(self.file)
+            problem = "" if graphs else "it holds no meta graph"
+        except UnreadableArtifact as error:
+            problem = str(error)
+        if problem:
+            raise UnreadableArtifact(
+                f"{self.file.name} cannot be read: {problem}. The save or copy did not finish; "
+                "save the model again, or copy the folder again from where it was written.",
+                path=self.storage.uri,
+                found=self.file.read(0, 16).hex(" "),
+            )
+        return graphs
 
     @cached_property
     def size(self) -> int:
@@ -129,7 +162,8 @@ class _SavedModel:
     @cached_property
     def objects(self) -> SavedObjects:
         """The objects of the first meta graph that has any; TensorFlow writes only one."""
-        graphs = [g.object_graph_def for g in self.meta_graphs if g.object_graph_def.nodes]
+        every = [graph.message.object_graph_def for graph in self.meta_graphs]
+        graphs = [objects for objects in every if objects.nodes]
         nodes = self.described.nodes if self.described else ()
         metadata = {node.node_id: node.metadata for node in nodes}
         return SavedObjects(graphs[0] if graphs else pb.SavedObjectGraph(), metadata)
@@ -160,8 +194,20 @@ class _SavedModel:
         return self._variables if isinstance(self._variables, StoredVariables) else None
 
     def tensors(self) -> Sequence[Tensor]:
-        """The stored tensors."""
-        return self.variables.tensors() if self.variables else ()
+        """The stored variables, and the constants of the graphs.
+
+        Beside variables, small constants and texts are left out: they are the shapes and axes of
+        operations, and the names under which the variables are saved.
+        """
+        stored = self.variables.tensors() if self.variables else ()
+        if stored or self.objects.graph.variables:
+            found = self._constants(_SMALLEST_LISTED)
+            return [*stored, *(tensor for tensor in found if tensor.dtype != "string")]
+        return list(self._constants())
+
+    def _constants(self, smallest: int = 0) -> Iterator[Tensor]:
+        for graph in self.meta_graphs:
+            yield from graph.graph.constants(smallest)
 
     def notes(self) -> list[str]:
         """What is missing or damaged."""
@@ -173,29 +219,48 @@ class _SavedModel:
                 f"{KERAS_METADATA} cannot be read, so layers have no classes and configs. Copy it "
                 "again from where it was written."
             )
-        return notes
+        if not self.storage.is_folder:
+            notes.append(
+                f"{self.storage.name} is the {GRAPH_FILE} of a SavedModel under another name. Its "
+                f"variables and assets are in the folder it came from; to have them, put it back "
+                f"there as {GRAPH_FILE}."
+            )
+        return notes + [f"{name} is missing." for name in self._missing_assets()]
+
+    def _missing_assets(self) -> list[str]:
+        if not self.storage.is_folder:
+            return []
+        return [member for member in self.assets if not has_member(self.storage, member)]
 
     def tensorflow(self) -> str:
         """The version that wrote the first meta graph."""
-        return self.meta_graphs[0].meta_info_def.tensorflow_version
+        return self.meta_graphs[0].message.meta_info_def.tensorflow_version
 
     def contents(self) -> Contents:
         """What the folder holds."""
-        declared = bool(self.objects.graph.variables)
         stored = self.variables
-        keys = {key for graph in self.meta_graphs for key in graph.signature_def}
         return Contents(
-            weights=stored.holds(Role.WEIGHT) if stored else Tri.PARTLY if declared else Tri.NO,
+            weights=stored.holds(Role.WEIGHT) if stored else self._weights_in_graph(),
             optimizer=stored.holds(Role.OPTIMIZER) if stored else Tri.NO,
             architecture=self.objects.architecture(),
-            compile=_yes(self.objects.has_training_config()),
-            signatures=_yes(bool(keys - {INIT_SIGNATURE})),
+            compile=yes_if(self.objects.has_training_config()),
+            signatures=yes_if(any(graph.has_signatures() for graph in self.meta_graphs)),
         )
 
+    def _weights_in_graph(self) -> Tri:
+        """Weights may have been frozen into constants."""
+        if self.objects.graph.variables:
+            return Tri.PARTLY
+        return yes_if(any(graph.graph.holds_weights() for graph in self.meta_graphs))
+
     @cached_property
-    def signatures(self) -> Sequence[Sequence[Signature]]:
-        """The signatures of each meta graph, by key."""
-        return [_signatures(graph) for graph in self.meta_graphs]
+    def assets(self) -> Mapping[str, str]:
+        """The asset files that the graphs ask for, each with the tensor that gets its path."""
+        return {
+            f"{ASSETS_FOLDER}/{asset.filename}": asset.tensor_info.name
+            for graph in self.meta_graphs
+            for asset in graph.message.asset_file_def
+        }
 
     def functions(self) -> Sequence[SavedFunction]:
         """The functions of the object graph."""
@@ -203,17 +268,60 @@ class _SavedModel:
 
     def operations(self) -> Sequence[MetaGraphOps]:
         """The kinds of operations in each meta graph."""
-        return [
-            MetaGraphOps(tuple(graph.meta_info_def.tags), used_ops(graph.graph_def))
-            for graph in self.meta_graphs
-        ]
+        return [MetaGraphOps(graph.tags, graph.graph.used_ops) for graph in self.meta_graphs]
+
+    def ops(self) -> Iterator[GraphOp]:
+        """Every operation of every meta graph and function."""
+        for graph in self.meta_graphs:
+            yield from graph.graph.ops()
+
+    def configs(self) -> Iterator[Config]:
+        """What Keras wrote of each of its objects."""
+        for node in range(len(self.objects.graph)):
+            value = self.objects.describe(node)
+            if value:
+                place = self.objects.graph.path(node) or "root"
+                file = KERAS_METADATA if node in self.objects.metadata else self.file.name
+                yield Config(f"{file}, {place}", value)
+
+    def hazards(self) -> Iterator[Hazard]:
+        """What leads out of the folder."""
+        return hazards(self.storage, self.assets)
+
+    def checks(self) -> Iterator[Check]:
+        """Whether all is there and undamaged."""
+        for graph in self.meta_graphs:
+            yield from graph_structure(graph.graph)
+        if self.storage.is_folder:
+            yield from asset_checks(self.storage, self.assets)
+            yield from self._variable_checks()
+        if self.fingerprint is not None:
+            index = f"{VARIABLES_PREFIX}.index"
+            yield from fingerprint_checks(self.storage, self.file, index, self.fingerprint)
+
+    def _variable_checks(self) -> Iterator[Check]:
+        index = f"{VARIABLES_PREFIX}.index"
+        if isinstance(self._variables, str):
+            if self._variables:
+                yield Check("variables", index, self._variables)
+            return
+        for shard in self._variables.bundle.shard_files:
+            there = has_member(self.storage, shard)
+            yield Check("shard present", shard, "" if there else "The file is missing.")
+
+    @cached_property
+    def fingerprint(self) -> pb.FingerprintDef | None:
+        """``fingerprint.pb``, where it is there and readable."""
+        return _parse_member(self.storage, FINGERPRINT, pb.FingerprintDef)
 
     # The tree
 
     def root(self) -> Node:
         """The folder: the graph file first, then the variables, then the rest."""
+        if not self.storage.is_folder:
+            return self._graph_file(Entry(self.storage.name, is_folder=False, size=self.size))
         entries = {entry.name: entry for entry in self.storage.entries()}
-        first = [GRAPH_FILE, VARIABLES_FOLDER]
+        first = [self.file.member, VARIABLES_FOLDER]
         ordered = [entries.pop(name) for name in first if name in entries] + list(entries.values())
         return Node(
             self.storage.name,
@@ -224,16 +332,16 @@ class _SavedModel:
         )
 
     def _member(self, entry: Entry) -> Node:
-        if entry.name == GRAPH_FILE:
+        if entry.name == self.file.member:
             return self._graph_file(entry)
         if entry.name == VARIABLES_FOLDER and self.variables:
             return self._variables_folder(entry, self.variables)
+        if entry.name == ASSETS_FOLDER:
+            return self._assets_folder(entry)
         if entry.name == KERAS_METADATA and self.described is not None:
             return keras_metadata_node(entry.name, entry.size, self.described)
-        if entry.name == FINGERPRINT:
-            fingerprint = _parse_member(self.storage, FINGERPRINT, pb.FingerprintDef)
-            if fingerprint is not None:
-                return fingerprint_node(entry.name, entry.size, fingerprint)
+        if entry.name == FINGERPRINT and self.fingerprint is not None:
+            return fingerprint_node(entry.name, entry.size, self.fingerprint)
         return file_node(self.storage, entry)
 
     def _graph_file(self, entry: Entry) -> Node:
@@ -246,10 +354,25 @@ class _SavedModel:
         )
 
     def _meta_graph_nodes(self) -> Iterator[Node]:
-        for graph, signatures in zip(self.meta_graphs, self.signatures, strict=True):
-            ours = graph.object_graph_def is self.objects.saved
-            objects = self.objects if ours else SavedObjects(graph.object_graph_def, {})
-            yield meta_graph_node(graph, signatures, objects, self.variables if ours else None)
+        for graph in self.meta_graphs:
+            saved = graph.message.object_graph_def
+            ours = saved is self.objects.saved
+            objects = self.objects if ours else SavedObjects(saved, {})
+            yield meta_graph_node(graph, objects, self.variables if ours else None)
+
+    def _assets_folder(self, entry: Entry) -> Node:
+        node = file_node(self.storage, entry)
+        return replace(node, source=NodeList(self._asset_nodes)) if node.has_children else node
+
+    def _asset_nodes(self) -> list[Node]:
+        return [
+            file_node(self.storage, entry, ASSETS_FOLDER, kind=self._asset_kind(entry.name))
+            for entry in self.storage.entries(ASSETS_FOLDER)
+        ]
+
+    def _asset_kind(self, name: str) -> str:
+        tensor = self.assets.get(f"{ASSETS_FOLDER}/{name}")
+        return f"asset · {tensor}" if tensor else ""
 
     def _variables_folder(self, entry: Entry, variables: StoredVariables) -> Node:
         shown = {variables.bundle.index_file, *variables.bundle.shard_files}
@@ -268,40 +391,3 @@ class _SavedModel:
                 )
             ),
         )
-
-
-def _yes(answer: bool) -> Tri:
-    return Tri.YES if answer else Tri.NO
-
-
-def _signatures(graph: pb.MetaGraphDef) -> list[Signature]:
-    return [
-        Signature(
-            key,
-            signature.method_name,
-            tuple(graph.meta_info_def.tags),
-            _signature_tensors(signature.inputs),
-            _signature_tensors(signature.outputs),
-        )
-        for key, signature in sorted(graph.signature_def.items())
-    ]
-
-
-def _signature_tensors(tensors: Mapping[str, pb.TensorInfo]) -> tuple[SignatureTensor, ...]:
-    return tuple(
-        SignatureTensor(
-            name, dtype_name(info.dtype), shape_of(info.tensor_shape), _graph_tensor(info)
-        )
-        for name, info in sorted(tensors.items())
-    )
-
-
-def _graph_tensor(info: pb.TensorInfo) -> str:
-    """The tensor's name in the graph; a sparse or composite one is made of several."""
-    sparse = info.coo_sparse
-    if info.WhichOneof("encoding") == "coo_sparse":
-        names = [sparse.values_tensor_name, sparse.indices_tensor_name]
-        return ", ".join([*names, sparse.dense_shape_tensor_name])
-    if info.WhichOneof("encoding") == "composite_tensor":
-        return ", ".join(component.name for component in info.composite_tensor.components)
-    return info.name

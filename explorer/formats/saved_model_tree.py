@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from google.protobuf.message import DecodeError
-
 from explorer.formats.artifact import Node, NodeList, NodeType, Signature, SignatureTensor
+from explorer.formats.collections_tree import collections_node
 from explorer.formats.graph_nodes import Paged, functions_node, graph_node
 from explorer.formats.json_tree import json_children, json_text, parse_json
 from explorer.formats.saved_functions import function_variants
 from explorer.formats.saved_objects import SavedObjects
 from explorer.formats.schema import keras_metadata_pb2
 from explorer.formats.schema import saved_model_pb2 as pb
+from explorer.formats.stored_meta_graph import StoredMetaGraph
 from explorer.formats.stored_variables import StoredVariables
 from explorer.formats.text import count_text, tuple_text
 from explorer.formats.tf_types import dtype_name, shape_of
@@ -30,55 +29,55 @@ _KINDS = {
     "_tf_keras_metric": "metric",
     "_generic_user_object": "object",
 }
-_SHOWN = 20
 
 
 def meta_graph_node(
-    meta_graph: pb.MetaGraphDef,
-    signatures: Sequence[Signature],
-    objects: SavedObjects,
-    variables: StoredVariables | None,
+    meta_graph: StoredMetaGraph, objects: SavedObjects, variables: StoredVariables | None
 ) -> Node:
     """One meta graph: signatures, functions, objects, collections and the main graph."""
-    info = meta_graph.meta_info_def
+    version = meta_graph.message.meta_info_def.tensorflow_version
     return Node(
-        f"MetaGraph [{', '.join(info.tags)}]",
+        f"MetaGraph [{', '.join(meta_graph.tags)}]",
         NodeType.GROUP,
-        kind=f"TensorFlow {info.tensorflow_version}" if info.tensorflow_version else "meta graph",
-        attributes=partial(_meta_attributes, meta_graph),
-        source=NodeList(lambda: _meta_children(meta_graph, signatures, objects, variables)),
+        kind=f"TensorFlow {version}" if version else "meta graph",
+        attributes=partial(meta_graph_attributes, meta_graph),
+        source=NodeList(lambda: meta_graph_children(meta_graph, objects, variables)),
     )
 
 
-def _meta_attributes(meta_graph: pb.MetaGraphDef) -> Attributes:
-    info, saver = meta_graph.meta_info_def, meta_graph.saver_def
+def meta_graph_attributes(meta_graph: StoredMetaGraph) -> Attributes:
+    """What is said of a meta graph as a whole."""
+    info, saver = meta_graph.message.meta_info_def, meta_graph.message.saver_def
     found = [
         ("tags", ", ".join(info.tags)),
         ("TensorFlow version", info.tensorflow_version),
         ("TensorFlow git version", info.tensorflow_git_version),
         ("default attributes stripped", "yes" if info.stripped_default_attrs else "no"),
         ("meta graph version", info.meta_graph_version),
+        *meta_graph.initializers(),
         ("save operation", saver.save_tensor_name),
         ("restore operation", saver.restore_op_name),
+        *(
+            (f"asset {asset.filename}", asset.tensor_info.name)
+            for asset in meta_graph.message.asset_file_def
+        ),
         *((f"alias of {name}", alias) for name, alias in sorted(info.function_aliases.items())),
     ]
     return [(name, text) for name, text in found if text]
 
 
-def _meta_children(
-    meta_graph: pb.MetaGraphDef,
-    signatures: Sequence[Signature],
-    objects: SavedObjects,
-    variables: StoredVariables | None,
+def meta_graph_children(
+    meta_graph: StoredMetaGraph, objects: SavedObjects, variables: StoredVariables | None
 ) -> list[Node]:
-    graph = meta_graph.graph_def
-    children = [signature_node(signature) for signature in signatures]
-    if graph.library.function:
-        children.append(functions_node(graph.library))
+    """The nodes of the parts of a meta graph."""
+    graph = meta_graph.graph
+    children = [signature_node(signature) for signature in meta_graph.signatures]
+    if graph.functions:
+        children.append(functions_node(graph))
     if objects.saved.nodes:
         children.append(ObjectNodes(objects, variables).root())
-    if meta_graph.collection_def:
-        children.append(_collections_node(meta_graph.collection_def))
+    if meta_graph.message.collection_def:
+        children.append(collections_node(meta_graph.message.collection_def))
     return [*children, graph_node(graph)]
 
 
@@ -249,43 +248,6 @@ class ObjectNodes:
 
 def _call_text(arguments: Iterable[str], returns: Iterable[str]) -> str:
     return f"({', '.join(arguments)}) → {', '.join(returns) or 'nothing'}"
-
-
-# Collections
-
-
-def _collections_node(collections: Mapping[str, pb.CollectionDef]) -> Node:
-    return Node(
-        "collections",
-        NodeType.GROUP,
-        kind=count_text(len(collections), "collection"),
-        source=NodeList(
-            lambda: [_collection_node(name, c) for name, c in sorted(collections.items())]
-        ),
-    )
-
-
-def _collection_node(name: str, collection: pb.CollectionDef) -> Node:
-    kind = collection.WhichOneof("kind")
-    values = getattr(collection, kind).value if kind else ()
-    return Node(
-        name,
-        NodeType.ATTRIBUTE,
-        kind=f"collection · {count_text(len(values), 'item')}",
-        attributes=lambda: [
-            (str(index), _item_text(name, value)) for index, value in enumerate(values[:_SHOWN])
-        ],
-    )
-
-
-def _item_text(collection: str, value: object) -> str:
-    """An item; those of collections of variables are messages that name the variable."""
-    if not isinstance(value, bytes):
-        return str(value)
-    if collection.endswith("variables"):
-        with suppress(DecodeError):
-            return pb.VariableDef.FromString(value).variable_name
-    return value.decode("utf-8", "backslashreplace")
 
 
 # Other files

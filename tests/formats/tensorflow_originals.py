@@ -28,7 +28,7 @@ SCHEMAS = {
     "tensorflow.core.framework": "types tensor_shape tensor_slice versions tensor variable "
     "graph node_def attr_value function op_def",
     "tensorflow.core.protobuf": "tensor_bundle trackable_object_graph saved_object_graph struct "
-    "meta_graph saver saved_model fingerprint",
+    "meta_graph saver saved_model fingerprint control_flow queue_runner",
     "tensorflow.python.training": "checkpoint_state",
     "tf_keras.protobuf": "saved_metadata",
 }

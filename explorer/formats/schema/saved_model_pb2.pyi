@@ -6,6 +6,7 @@ The parts of TensorFlow's SavedModel messages that are read here."""
 from collections import abc as _abc
 from explorer.formats.schema import checkpoint_pb2 as _checkpoint_pb2
 from explorer.formats.schema import tensor_pb2 as _tensor_pb2
+from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -296,10 +297,29 @@ class CollectionDef(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class AnyList(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        VALUE_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def value(self) -> _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]: ...
+        def __init__(
+            self,
+            *,
+            value: _abc.Iterable[_any_pb2.Any] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NODE_LIST_FIELD_NUMBER: _builtins.int
     BYTES_LIST_FIELD_NUMBER: _builtins.int
     INT64_LIST_FIELD_NUMBER: _builtins.int
     FLOAT_LIST_FIELD_NUMBER: _builtins.int
+    ANY_LIST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def node_list(self) -> Global___CollectionDef.NodeList: ...
     @_builtins.property
@@ -308,6 +328,8 @@ class CollectionDef(_message.Message):
     def int64_list(self) -> Global___CollectionDef.Int64List: ...
     @_builtins.property
     def float_list(self) -> Global___CollectionDef.FloatList: ...
+    @_builtins.property
+    def any_list(self) -> Global___CollectionDef.AnyList: ...
     def __init__(
         self,
         *,
@@ -315,12 +337,13 @@ class CollectionDef(_message.Message):
         bytes_list: Global___CollectionDef.BytesList | None = ...,
         int64_list: Global___CollectionDef.Int64List | None = ...,
         float_list: Global___CollectionDef.FloatList | None = ...,
+        any_list: Global___CollectionDef.AnyList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bytes_list", b"bytes_list", "float_list", b"float_list", "int64_list", b"int64_list", "kind", b"kind", "node_list", b"node_list"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["any_list", b"any_list", "bytes_list", b"bytes_list", "float_list", b"float_list", "int64_list", b"int64_list", "kind", b"kind", "node_list", b"node_list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_list", b"bytes_list", "float_list", b"float_list", "int64_list", b"int64_list", "kind", b"kind", "node_list", b"node_list"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_list", b"any_list", "bytes_list", b"bytes_list", "float_list", b"float_list", "int64_list", b"int64_list", "kind", b"kind", "node_list", b"node_list"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["node_list", "bytes_list", "int64_list", "float_list"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["node_list", "bytes_list", "int64_list", "float_list", "any_list"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -333,22 +356,107 @@ class VariableDef(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VARIABLE_NAME_FIELD_NUMBER: _builtins.int
+    INITIALIZER_NAME_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_NAME_FIELD_NUMBER: _builtins.int
+    IS_RESOURCE_FIELD_NUMBER: _builtins.int
+    INITIAL_VALUE_NAME_FIELD_NUMBER: _builtins.int
     TRAINABLE_FIELD_NUMBER: _builtins.int
     variable_name: _builtins.str
+    initializer_name: _builtins.str
+    snapshot_name: _builtins.str
+    is_resource: _builtins.bool
+    initial_value_name: _builtins.str
     trainable: _builtins.bool
     def __init__(
         self,
         *,
         variable_name: _builtins.str = ...,
+        initializer_name: _builtins.str = ...,
+        snapshot_name: _builtins.str = ...,
+        is_resource: _builtins.bool = ...,
+        initial_value_name: _builtins.str = ...,
         trainable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["trainable", b"trainable", "variable_name", b"variable_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_value_name", b"initial_value_name", "initializer_name", b"initializer_name", "is_resource", b"is_resource", "snapshot_name", b"snapshot_name", "trainable", b"trainable", "variable_name", b"variable_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VariableDef: _TypeAlias = VariableDef  # noqa: Y015
+
+@_typing.final
+class CondContextDef(_message.Message):
+    """tensorflow/core/protobuf/control_flow.proto: the items of the collections cond_context and
+    while_context
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTEXT_NAME_FIELD_NUMBER: _builtins.int
+    PRED_NAME_FIELD_NUMBER: _builtins.int
+    context_name: _builtins.str
+    pred_name: _builtins.str
+    def __init__(
+        self,
+        *,
+        context_name: _builtins.str = ...,
+        pred_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_name", b"context_name", "pred_name", b"pred_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CondContextDef: _TypeAlias = CondContextDef  # noqa: Y015
+
+@_typing.final
+class WhileContextDef(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTEXT_NAME_FIELD_NUMBER: _builtins.int
+    PIVOT_NAME_FIELD_NUMBER: _builtins.int
+    context_name: _builtins.str
+    pivot_name: _builtins.str
+    def __init__(
+        self,
+        *,
+        context_name: _builtins.str = ...,
+        pivot_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_name", b"context_name", "pivot_name", b"pivot_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WhileContextDef: _TypeAlias = WhileContextDef  # noqa: Y015
+
+@_typing.final
+class QueueRunnerDef(_message.Message):
+    """tensorflow/core/protobuf/queue_runner.proto: the items of the collection queue_runners"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    ENQUEUE_OP_NAME_FIELD_NUMBER: _builtins.int
+    queue_name: _builtins.str
+    @_builtins.property
+    def enqueue_op_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        queue_name: _builtins.str = ...,
+        enqueue_op_name: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enqueue_op_name", b"enqueue_op_name", "queue_name", b"queue_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueRunnerDef: _TypeAlias = QueueRunnerDef  # noqa: Y015
 
 @_typing.final
 class TensorInfo(_message.Message):

@@ -217,24 +217,74 @@ Global___VersionDef: _TypeAlias = VersionDef  # noqa: Y015
 
 @_typing.final
 class TensorProto(_message.Message):
-    """tensorflow/core/framework/tensor.proto: the values are left as they lie"""
+    """tensorflow/core/framework/tensor.proto: the values are in one of the other fields"""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DTYPE_FIELD_NUMBER: _builtins.int
     TENSOR_SHAPE_FIELD_NUMBER: _builtins.int
+    TENSOR_CONTENT_FIELD_NUMBER: _builtins.int
+    HALF_VAL_FIELD_NUMBER: _builtins.int
+    FLOAT_VAL_FIELD_NUMBER: _builtins.int
+    DOUBLE_VAL_FIELD_NUMBER: _builtins.int
+    INT_VAL_FIELD_NUMBER: _builtins.int
+    STRING_VAL_FIELD_NUMBER: _builtins.int
+    SCOMPLEX_VAL_FIELD_NUMBER: _builtins.int
+    INT64_VAL_FIELD_NUMBER: _builtins.int
+    BOOL_VAL_FIELD_NUMBER: _builtins.int
+    DCOMPLEX_VAL_FIELD_NUMBER: _builtins.int
+    UINT32_VAL_FIELD_NUMBER: _builtins.int
+    UINT64_VAL_FIELD_NUMBER: _builtins.int
+    FLOAT8_VAL_FIELD_NUMBER: _builtins.int
     dtype: Global___DataType.ValueType
+    tensor_content: _builtins.bytes
+    float8_val: _builtins.bytes
     @_builtins.property
     def tensor_shape(self) -> Global___TensorShapeProto: ...
+    @_builtins.property
+    def half_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def float_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def double_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def int_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def string_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def scomplex_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def int64_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def bool_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    @_builtins.property
+    def dcomplex_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def uint32_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def uint64_val(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
         dtype: Global___DataType.ValueType = ...,
         tensor_shape: Global___TensorShapeProto | None = ...,
+        tensor_content: _builtins.bytes = ...,
+        half_val: _abc.Iterable[_builtins.int] | None = ...,
+        float_val: _abc.Iterable[_builtins.float] | None = ...,
+        double_val: _abc.Iterable[_builtins.float] | None = ...,
+        int_val: _abc.Iterable[_builtins.int] | None = ...,
+        string_val: _abc.Iterable[_builtins.bytes] | None = ...,
+        scomplex_val: _abc.Iterable[_builtins.float] | None = ...,
+        int64_val: _abc.Iterable[_builtins.int] | None = ...,
+        bool_val: _abc.Iterable[_builtins.bool] | None = ...,
+        dcomplex_val: _abc.Iterable[_builtins.float] | None = ...,
+        uint32_val: _abc.Iterable[_builtins.int] | None = ...,
+        uint64_val: _abc.Iterable[_builtins.int] | None = ...,
+        float8_val: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tensor_shape", b"tensor_shape"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtype", b"dtype", "tensor_shape", b"tensor_shape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bool_val", b"bool_val", "dcomplex_val", b"dcomplex_val", "double_val", b"double_val", "dtype", b"dtype", "float8_val", b"float8_val", "float_val", b"float_val", "half_val", b"half_val", "int64_val", b"int64_val", "int_val", b"int_val", "scomplex_val", b"scomplex_val", "string_val", b"string_val", "tensor_content", b"tensor_content", "tensor_shape", b"tensor_shape", "uint32_val", b"uint32_val", "uint64_val", b"uint64_val"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

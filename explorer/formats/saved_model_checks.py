@@ -1,0 +1,89 @@
+"""Whether a SavedModel is all there and undamaged, and what in its folder leads out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from explorer.formats.artifact import (
+    Check,
+    Hazard,
+    HazardKind,
+    Tensor,
+    TensorUnreadable,
+    UnreadableArtifact,
+)
+from explorer.formats.fingerprint import PRODUCER, graph_checks, index_check
+from explorer.formats.schema import saved_model_pb2 as pb
+from explorer.formats.storage import Storage, check_member, escaping_links
+from explorer.formats.stored_graph import StoredGraph
+from explorer.formats.wire import ProtoFile
+
+_OPAQUE = ("resource", "variant")
+
+
+def graph_structure(graph: StoredGraph) -> Iterator[Check]:
+    """Whether every operation can be read, and every constant has the bytes its shape takes."""
+    try:
+        for _ in graph.ops():
+            pass
+        yield Check("operations", graph.where)
+        problems = filter(None, map(_values_problem, graph.constants()))
+        yield Check("byte count", graph.where, next(problems, ""))
+    except UnreadableArtifact as error:
+        yield Check("operations", graph.where, str(error))
+
+
+def _values_problem(constant: Tensor) -> str:
+    """Nothing of an array is read, but its size is held against its shape."""
+    if constant.dtype in _OPAQUE:
+        return ""
+    try:
+        constant.read((slice(0, 0),) if constant.shape else ())
+    except TensorUnreadable as error:
+        return str(error)
+    return ""
+
+
+def asset_checks(storage: Storage, assets: Iterable[str]) -> Iterator[Check]:
+    """Whether every asset that a graph asks for is in the folder."""
+    for member in assets:
+        there = has_member(storage, member)
+        problem = "" if there else "A graph asks for this file, but it is not in the folder."
+        yield Check("asset present", member, problem)
+
+
+def has_member(storage: Storage, member: str) -> bool:
+    """Whether a file is in the folder; one that would be outside is not."""
+    try:
+        return storage.has(member)
+    except UnreadableArtifact:
+        return False
+
+
+def fingerprint_checks(
+    storage: Storage, file: ProtoFile, index: str, fingerprint: pb.FingerprintDef
+) -> Iterator[Check]:
+    """Whether the files are those that ``fingerprint.pb`` was made of, if its version is known."""
+    if fingerprint.version.producer != PRODUCER or not file.stored:
+        return
+    yield from graph_checks(file, fingerprint)
+    if storage.has(index):
+        yield index_check(index, storage.read(index), fingerprint)
+
+
+def hazards(storage: Storage, assets: Mapping[str, str]) -> Iterator[Hazard]:
+    """Links and asset names that lead out of the folder."""
+    outside = (
+        Hazard(HazardKind.EXTERNAL_LINK, f"asset {tensor}", member)
+        for member, tensor in assets.items()
+        if not _is_inside(member)
+    )
+    return chain(escaping_links(storage), outside)
+
+
+def _is_inside(member: str) -> bool:
+    try:
+        return bool(check_member(member))
+    except UnreadableArtifact:
+        return False
