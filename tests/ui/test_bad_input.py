@@ -177,7 +177,7 @@ def test_the_cause_of_a_failed_run_stands_before_the_traceback(
     driver.click("nav.predict")
     assert driver.load()
     driver.choose("predict.signature", "classify_x_to_y")
-    driver.enter("predict.input.inputs.text", "plain text")
+    driver.enter("predict.input.inputs.text", "\n")  # one text, which is empty
     assert not driver.run()
     notice = driver.notice()
     assert notice.text.startswith("This input takes serialized tf.train.Example messages")
