@@ -51,7 +51,7 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("SavedModel", ("",), "a folder with saved_model.pb", "saved_model"),
+    Format("SavedModel", ("",), "a folder with saved_model.pb or saved_model.pbtxt", "saved_model"),
     Format(
         "TensorFlow checkpoint",
         (".index",),
@@ -61,6 +61,18 @@ FORMATS: tuple[Format, ...] = (
     Format("Keras archive", (".keras",), "a zip file with config.json", "keras_archive"),
     Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras_hdf5"),
     Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite"),
+    Format(
+        "TensorFlow graph",
+        (".pb", ".pbtxt"),
+        "a GraphDef message, in binary or as text: operations with names and kinds",
+        "graph_def",
+    ),
+    Format(
+        "TensorFlow meta graph",
+        (".meta",),
+        "a MetaGraphDef message, in binary or as text: a graph with what belongs to it",
+        "meta_graph",
+    ),
     Format("Archive", ARCHIVE_ENDINGS, "a zip, tar or gzip'd tar archive", "archive"),
 )
 
