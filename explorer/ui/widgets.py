@@ -131,11 +131,45 @@ def restyle(widget: QWidget) -> None:
     widget.style().polish(widget)
 
 
+class ElidedButton(QPushButton):
+    """A push button that shortens its text in the middle where there is no room."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """The accessible name has all of the text."""
+        self.setAccessibleName(text)
+        self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        text, mode = self.accessibleName(), Qt.TextElideMode.ElideMiddle
+        room = max(self.width() - 2 * _BUTTON_PADDING, 0)
+        shortcut = self.shortcut()  # which Qt drops when the text changes
+        super().setText(self.fontMetrics().elidedText(text, mode, room).replace("&", "&&"))
+        self.setShortcut(shortcut)
+
+
 def button(
-    text: str, name: str, *, role: str = "", tip: str = "", shortcut: str = ""
+    text: str,
+    name: str,
+    *,
+    role: str = "",
+    tip: str = "",
+    shortcut: str = "",
+    elided: bool = False,
 ) -> QPushButton:
-    """A push button with its object name, accessible name and tooltip with shortcut."""
-    widget = QPushButton(text)
+    """A push button with its object name, accessible name and tooltip with shortcut.
+
+    An ``elided`` one takes the width it gets and shortens its text to that.
+    """
+    widget = ElidedButton(text) if elided else QPushButton(text)
     widget.setFont(ui_font(13, 400 if role in ("quiet", "drop") else 500))
     widget.setObjectName(name)
     widget.setAccessibleName(text)
@@ -145,16 +179,6 @@ def button(
         widget.setShortcut(shortcut)
     widget.setToolTip(f"{tip or text} ({shortcut})" if shortcut else tip or text)
     return widget
-
-
-def retitle(widget: QPushButton, text: str) -> None:
-    """Give a button another text, shortened to its width; it keeps its shortcut."""
-    room = max(widget.width() - 2 * _BUTTON_PADDING, 0)
-    shown = widget.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room)
-    shortcut = widget.shortcut()  # which Qt drops when the text changes
-    widget.setText(shown.replace("&", "&&"))
-    widget.setShortcut(shortcut)
-    widget.setAccessibleName(text)
 
 
 def describe(widget: QWidget, name: str, accessible: str, tip: str = "") -> None:

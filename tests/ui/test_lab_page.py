@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QListView,
+    QPushButton,
     QScrollArea,
     QTableView,
     QToolTip,
@@ -21,6 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.ui.driver import Driver
+from explorer.ui.lab.fields import WholeNumber
+from explorer.ui.theme import Theme, current_theme
 from explorer.ui.widgets import ComboBox
 
 
@@ -184,3 +187,46 @@ def test_the_settings_are_the_same_ones_after_the_columns_were_stacked(driver: D
     assert driver.find(QWidget, "lab.epochs").property("value") == 7
     field, plot = driver.find(QWidget, "lab.epochs"), driver.find(QWidget, "lab.metric")
     assert field.mapToGlobal(QPoint()).x() < plot.mapToGlobal(QPoint()).x()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_long_names_are_shortened_and_widen_nothing(driver: Driver, theme: str) -> None:
+    if theme == "dark":
+        driver.click("theme")
+        driver.until(lambda: current_theme() is Theme.DARK, "the dark theme")
+    width, panel = driver.window.width(), driver.window.lab.saving.width()
+    layers = [f"{letter}{'_long_name' * 10}"[:100] for letter in "abc"]
+    driver.click("lab.layers.edit")
+    dialog = driver.find(QDialog, "layers")
+    for position, layer in enumerate(layers):
+        driver.find(QLineEdit, f"layers.{position}.name", dialog).setText(layer)
+        driver.find(WholeNumber, f"layers.{position}.units", dialog).setValue(1234)
+    driver.click("layers.confirm", dialog)
+    assert [layer.name for layer in driver.train().ref.settings.layers] == layers
+    name = "artifact_" * 13 + "end"
+    driver.click("save.method.saved_model")
+    driver.enter("save.target", name)
+    save = driver.find(QPushButton, "save.run")
+    assert save.accessibleName() == f"Save · {name}"
+    assert "…" in save.text()
+    assert save.fontMetrics().horizontalAdvance(save.text()) < save.width()
+    driver.click("save.run")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    assert driver.window.session.artifacts[0].artifact.name == name
+    driver.click("nav.lab")
+    assert (driver.window.width(), driver.window.lab.saving.width()) == (width, panel)
+    if theme == "dark":
+        driver.click("theme")
+        driver.until(lambda: current_theme() is Theme.LIGHT, "the light theme")
+
+
+def test_the_button_of_many_layers_says_them_in_short(driver: Driver) -> None:
+    driver.click("lab.layers.edit")
+    dialog = driver.find(QDialog, "layers")
+    while driver.find(QPushButton, "layers.add", dialog).isEnabled():
+        driver.click("layers.add", dialog)
+    driver.click("layers.confirm", dialog)
+    shown = driver.find(QPushButton, "lab.layers.edit")
+    assert shown.accessibleName() == "-".join(["64"] * 2 + ["32"] * 9 + ["10"]) + " …"
+    assert shown.fontMetrics().horizontalAdvance(shown.text()) < shown.width()
+    driver.click("lab.reset")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -26,7 +25,6 @@ from explorer.ui.widgets import (
     label,
     page_scroll,
     restyle,
-    retitle,
     set_tone,
 )
 
@@ -142,8 +140,9 @@ class SavePanel(QWidget):
         column.addLayout(row)
         column.addWidget(self._list(), 1)
         column.addWidget(self._target_row())
-        self.save = button("", "save.run", role="primary", shortcut="Ctrl+S")
-        self.save.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.save = button(
+            self.tr("Save"), "save.run", role="primary", shortcut="Ctrl+S", elided=True
+        )
         self.save.clicked.connect(self._ask)
         column.addWidget(self.save)
         self.hint = label("", "small", wrap=True, name="save.hint")
@@ -228,7 +227,7 @@ class SavePanel(QWidget):
             text = self.tr("Try it all the same")
         else:
             text = self.tr("Save · {name}").format(name=name) if name else self.tr("Save")
-        retitle(self.save, text)
+        self.save.setText(text)
         ready = self._has_model and not self._busy
         self.save.setEnabled(ready and bool(name))
         self.save_all.setEnabled(ready)
@@ -238,10 +237,6 @@ class SavePanel(QWidget):
         hint = problem if self._has_model else self.tr("Train this model first, then save it.")
         self.hint.setText(hint)
         self.hint.setVisible(bool(hint))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._refresh_button()
 
     def _ask(self) -> None:
         self.save_asked.emit(self._chosen, self.target.text().strip())

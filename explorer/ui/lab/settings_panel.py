@@ -127,7 +127,10 @@ class SettingsPanel(QWidget):
         self.features = self._spin("lab.features", self.tr("Features"), 1, 100_000)
         self.seed = self._spin("lab.seed", self.tr("Seed"), 0, 2_147_483_647)
         self.layers_button = button(
-            "", "lab.layers.edit", tip=self.tr("Change the layers, their sizes and activations")
+            "",
+            "lab.layers.edit",
+            tip=self.tr("Change the layers, their sizes and activations"),
+            elided=True,
         )
         self.layers_button.clicked.connect(self.edit_layers)
         self._place(grid, self.tr("Data"), self.dataset, 0, 0, wide=True)
