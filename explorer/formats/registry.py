@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from explorer.formats import diagnosis, unknown
-from explorer.formats.archives import ARCHIVE_ENDINGS
 from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.storage import Storage
 
@@ -73,7 +72,9 @@ FORMATS: tuple[Format, ...] = (
         "a MetaGraphDef message, in binary or as text: a graph with what belongs to it",
         "meta_graph",
     ),
-    Format("Archive", ARCHIVE_ENDINGS, "a zip, tar or gzip'd tar archive", "archive"),
+    Format("NumPy", (".npy", ".npz"), "\\x93NUMPY, or a zip file of nothing but that", "npy"),
+    Format("Safetensors", (".safetensors",), "the length of a JSON header", "safetensors"),
+    Format("Archive", (), "a zip, tar or gzip'd tar archive", "archive"),
 )
 
 

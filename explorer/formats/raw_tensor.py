@@ -1,0 +1,117 @@
+"""Tensors whose values lie in one piece in a file, element after element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explorer.formats.artifact import (
+    Node,
+    NodeType,
+    Selection,
+    Tensor,
+    TensorUnreadable,
+    UnreadableArtifact,
+)
+from explorer.formats.selection import chosen, leading_run
+from explorer.formats.storage import Storage
+from explorer.formats.text import dtype_text, tuple_text
+
+
+@dataclass(frozen=True, slots=True)
+class RawValues:
+    """``stored`` bytes from ``start`` of a member, row by row unless ``fortran_order`` is set."""
+
+    storage: Storage
+    member: str
+    start: int
+    stored: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    fortran_order: bool = False
+
+    @property
+    def problem(self) -> str:
+        """What is wrong where the bytes are not as many as type and shape take, else empty."""
+        needed = math.prod(self.shape) * self.dtype.itemsize
+        if needed == self.stored:
+            return ""
+        return (
+            f"{dtype_text(self.dtype)} {tuple_text(self.shape)} takes {needed:,} bytes, but "
+            f"{self.stored:,} are stored."
+        )
+
+    def read(self, path: str, selection: Selection) -> np.ndarray:
+        """The values of a selection. Raises `TensorUnreadable`, and `IndexError` as NumPy does."""
+        if self.problem:
+            raise TensorUnreadable(
+                f"{path} is damaged: {self.problem} Copy or download the file again."
+            )
+        try:
+            return _native(self._part(selection))
+        except (OSError, ValueError, OverflowError, UnreadableArtifact) as error:
+            raise TensorUnreadable(
+                f"The values of {path} cannot be read: {error}. The file was changed, closed or "
+                "damaged; open it again."
+            ) from error
+
+    def _part(self, selection: Selection) -> np.ndarray:
+        if not self.fortran_order:
+            return self._rows(self.shape, selection)
+        if len(selection) > len(self.shape):
+            raise IndexError(f"{len(selection)} indices for {len(self.shape)} dimensions")
+        missing = len(self.shape) - len(selection)
+        whole = (*selection, *[slice(None)] * missing)
+        turned: np.ndarray = self._rows(self.shape[::-1], whole[::-1]).transpose()
+        return turned
+
+    def _rows(self, shape: tuple[int, ...], selection: Selection) -> np.ndarray:
+        run = leading_run(shape, selection)
+        size = self.dtype.itemsize
+        count = math.prod(run.shape) * size
+        data = self.storage.read(self.member, self.start + run.first * size, count)
+        if len(data) < count:
+            raise OSError("the file became shorter")
+        return chosen(np.frombuffer(data, self.dtype).reshape(run.shape), run.rest)
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """In this machine's byte order; texts as objects that are ``bytes``."""
+    if array.dtype.kind == "U":
+        array = np.asarray(np.char.encode(array, "utf-8"), dtype="S")
+    kind: Any = object if array.dtype.kind == "S" else array.dtype.newbyteorder("=")
+    native: np.ndarray = array.astype(kind, copy=False)
+    return native
+
+
+class TensorNodes:
+    """A `NodeSource` over tensors, whose nodes are made page by page."""
+
+    def __init__(
+        self,
+        tensors: Sequence[Tensor],
+        attributes: Callable[[Tensor], Sequence[tuple[str, str]]] = lambda _tensor: (),
+    ) -> None:
+        self._tensors = tensors
+        self._attributes = attributes
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def page(self, start: int, stop: int) -> list[Node]:
+        """Children ``start`` to ``stop`` (exclusive)."""
+        return [self._node(tensor) for tensor in self._tensors[start:stop]]
+
+    def _node(self, tensor: Tensor) -> Node:
+        return Node(
+            tensor.path,
+            NodeType.TENSOR,
+            kind=tensor.role.value,
+            size=tensor.nbytes,
+            tensor=tensor,
+            attributes=lambda: self._attributes(tensor),
+        )

@@ -1,0 +1,220 @@
+"""``.safetensors`` files: the length of a JSON header, the header, then the values.
+
+Source: https://github.com/huggingface/safetensors, section Format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from explorer.formats.artifact import (
+    Artifact,
+    Check,
+    Contents,
+    Location,
+    Node,
+    NodeType,
+    Producer,
+    Selection,
+    Tensor,
+    TensorUnreadable,
+    UnreadableArtifact,
+)
+from explorer.formats.contents import yes_if
+from explorer.formats.json_tree import json_children, parse_object
+from explorer.formats.raw_tensor import RawValues, TensorNodes
+from explorer.formats.registry import Match
+from explorer.formats.storage import Storage
+from explorer.formats.text import bytes_text, count_text
+
+ENDING = ".safetensors"
+
+_LENGTH = 8
+_LARGEST_HEADER = 8 << 20
+_METADATA = "__metadata__"
+_START = re.compile(rb'\{\s*["}]')
+_DTYPES: dict[str, Any] = {
+    "BOOL": np.bool_,
+    "U8": "<u1",
+    "I8": "<i1",
+    "U16": "<u2",
+    "I16": "<i2",
+    "U32": "<u4",
+    "I32": "<i4",
+    "U64": "<u8",
+    "I64": "<i8",
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "C64": "<c8",
+    "BF16": ml_dtypes.bfloat16,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+    "F8_E8M0": ml_dtypes.float8_e8m0fnu,
+}
+_BACKENDS = {"pt": "torch", "tf": "tensorflow", "flax": "jax", "np": "numpy", "mlx": "mlx"}
+"""The values of ``format`` that the libraries write."""
+
+
+def match(storage: Storage) -> Match | None:
+    """A length that fits into the file, and behind it the beginning of a JSON object.
+
+    Raises `UnreadableArtifact` for a file of that ending which is cut short.
+    """
+    if storage.is_folder:
+        return None
+    head, size = storage.read("", 0, 64), storage.size() or 0
+    length = int.from_bytes(head[:_LENGTH], "little")
+    begins = _START.match(head, _LENGTH) is not None
+    if begins and length <= size - _LENGTH:
+        return Match(storage, length)
+    if begins and storage.name.lower().endswith(ENDING):
+        raise UnreadableArtifact(
+            f"{storage.name} is cut short: its header takes {length:,} bytes, but "
+            f"{bytes_text(size)} are there. Copy or download it again."
+        )
+    return None
+
+
+def open(match: Match) -> Artifact:
+    """Read the header. Raises `UnreadableArtifact` where it is damaged."""
+    storage = match.storage
+    header = _header(storage, match.detail)
+    metadata = header.pop(_METADATA, None)
+    metadata = metadata if isinstance(metadata, dict) else {}
+    start = _LENGTH + match.detail
+    tensors = tuple(_tensor(storage, start, *item) for item in header.items())
+    problems = {t.path: p for t in tensors if (p := _problem(storage, header[t.path], start))}
+    return Artifact(
+        path=storage.uri,
+        name=storage.name,
+        format="safetensors",
+        format_name="Safetensors",
+        size=storage.size() or 0,
+        root=_root(storage, metadata, tensors),
+        producer=Producer(backend=_BACKENDS.get(str(metadata.get("format")), "")),
+        contents=Contents(weights=yes_if(bool(tensors))),
+        tensors=lambda: tensors,
+        checks=lambda: _checks(tensors, problems),
+        notes=tuple(f"{path} cannot be read: {problem}" for path, problem in problems.items()),
+    )
+
+
+def _header(storage: Storage, length: int) -> dict[str, Any]:
+    if length > _LARGEST_HEADER:
+        raise UnreadableArtifact(
+            f"{storage.name} declares a header of {bytes_text(length)}, far more than the names "
+            "of any model's tensors take, so it is not read."
+        )
+    header = parse_object(storage.read("", _LENGTH, length))
+    if header is None:
+        raise UnreadableArtifact(
+            f"{storage.name} starts like a safetensors file, but its header is no JSON. Copy or "
+            "download it again."
+        )
+    return header
+
+
+def _tensor(storage: Storage, start: int, path: str, entry: Any) -> Tensor:
+    values = _values(storage, start, entry)
+    if values is None:
+        dtype = str(entry.get("dtype")) if isinstance(entry, dict) else "unknown"
+        reader = partial(_refuse, path, dtype)
+        return Tensor(path, dtype, _shape(entry), _nbytes(entry), reader=reader)
+    location = Location(storage.name, values.start, values.stored)
+    reader = partial(values.read, path)
+    return Tensor(
+        path, values.dtype.name, values.shape, values.stored, location=location, reader=reader
+    )
+
+
+def _refuse(path: str, dtype: str, _selection: Selection) -> np.ndarray:
+    raise TensorUnreadable(
+        f"{path} is of type {dtype}, or its entry in the header is damaged; its values are not "
+        "read here."
+    )
+
+
+def _values(storage: Storage, start: int, entry: Any) -> RawValues | None:
+    """Where the values are, ``None`` where the header does not say it in a way known here."""
+    span, shape = _span(entry), _shape(entry)
+    kind = _DTYPES.get(str(entry.get("dtype"))) if isinstance(entry, dict) else None
+    if span is None or shape is None or kind is None:
+        return None
+    begin, end = span
+    return RawValues(storage, "", start + begin, end - begin, np.dtype(kind), shape)
+
+
+def _numbers(entry: Any, key: str) -> tuple[int, ...] | None:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    if isinstance(value, list) and all(type(number) is int and number >= 0 for number in value):
+        return tuple(value)
+    return None
+
+
+def _shape(entry: Any) -> tuple[int, ...] | None:
+    return _numbers(entry, "shape")
+
+
+def _span(entry: Any) -> tuple[int, int] | None:
+    span = _numbers(entry, "data_offsets")
+    return (span[0], span[1]) if span and len(span) == 2 and span[0] <= span[1] else None
+
+
+def _nbytes(entry: Any) -> int:
+    begin, end = _span(entry) or (0, 0)
+    return end - begin
+
+
+def _problem(storage: Storage, entry: Any, start: int) -> str:
+    """What is wrong with an entry of the header, empty where nothing is."""
+    span = _span(entry)
+    if span is None or _shape(entry) is None:
+        return "its entry in the header is damaged."
+    size = storage.size() or 0
+    if start + span[1] > size:
+        return f"it ends at byte {start + span[1]:,}, but the file has {size:,}. It was cut short."
+    values = _values(storage, start, entry)
+    return "" if values is None else values.problem
+
+
+def _checks(tensors: tuple[Tensor, ...], problems: Mapping[str, str]) -> Iterator[Check]:
+    for tensor in tensors:
+        yield Check("byte count", tensor.path, problems.get(tensor.path, ""))
+
+
+def _root(storage: Storage, metadata: Mapping[str, Any], tensors: tuple[Tensor, ...]) -> Node:
+    return Node(
+        storage.name,
+        NodeType.FILE,
+        kind=f"Safetensors · {count_text(len(tensors), 'tensor')}",
+        size=storage.size(),
+        attributes=lambda: [(str(key), str(value)) for key, value in metadata.items()],
+        source=_Children(metadata, tensors),
+    )
+
+
+class _Children:
+    """The tensors, and before them the metadata where there is any."""
+
+    def __init__(self, metadata: Mapping[str, Any], tensors: tuple[Tensor, ...]) -> None:
+        below = json_children(dict(metadata))
+        kind = count_text(len(metadata), "entry", "entries")
+        node = Node(_METADATA, NodeType.GROUP, kind=kind, source=below)
+        self._first = [node] if below else []
+        self._nodes = TensorNodes(tensors)
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._nodes)
+
+    def page(self, start: int, stop: int) -> list[Node]:
+        """Children ``start`` to ``stop`` (exclusive)."""
+        skipped = len(self._first)
+        rest = self._nodes.page(max(0, start - skipped), max(0, stop - skipped))
+        return self._first[start:stop] + rest
