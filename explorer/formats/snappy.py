@@ -54,6 +54,6 @@ def _copy(data: bytes, at: int, out: bytearray) -> int:
         length = (tag >> 2 & 7) + 4
     if not 0 < offset <= len(out):
         raise ValueError("a copy begins before the first byte")
-    for _ in range(length):  # byte by byte, since a copy may reach into itself
-        out.append(out[-offset])
+    source = out[-offset:][:length]
+    out += (source * (length // len(source) + 1))[:length]  # a copy may reach into itself
     return at + 1 + width

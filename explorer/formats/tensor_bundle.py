@@ -21,16 +21,16 @@ from explorer.formats.artifact import (
     Location,
     Role,
     Selection,
-    Shape,
     Tensor,
     TensorUnreadable,
     UnreadableArtifact,
 )
+from explorer.formats.partitions import Box, box_of, box_text, partition_problem
 from explorer.formats.schema import checkpoint_pb2, tensor_pb2
 from explorer.formats.selection import chosen, leading_run
 from explorer.formats.slice_keys import slice_key
-from explorer.formats.sstable import MAGIC, mask, table_entries
-from explorer.formats.storage import Storage
+from explorer.formats.sstable import MAGIC, Table, mask
+from explorer.formats.storage import Storage, joined
 from explorer.formats.text import tuple_text
 from explorer.formats.tf_types import dtype_name, numpy_dtype, shape_of
 from explorer.formats.varint import varint
@@ -77,8 +77,10 @@ class Bundle:
         return f"{self.prefix}.data-{shard:05d}-of-{self.header.num_shards:05d}"
 
     def missing_shards(self) -> list[str]:
-        """Those shards that are not there."""
-        return [file for file in self.shard_files if not self.storage.has(file)]
+        """Those shards that are not there, from one look into their folder."""
+        folder, _, _ = self.prefix.rpartition("/")
+        present = {joined(folder, entry.name) for entry in self.storage.entries(folder)}
+        return [file for file in self.shard_files if file not in present]
 
     def first_shard(self, key: str) -> int:
         """The shard that holds the tensor, or the first of its parts."""
@@ -108,6 +110,70 @@ class Bundle:
             raise TensorUnreadable(f"{key} is not a single string.")
         return value[0]
 
+    def stored(self, key: str) -> list[tuple[str, Entry]]:
+        """What is stored of a tensor: itself, or its parts, each with a name for people."""
+        entry = self.entries[key]
+        if not entry.slices:
+            return [(key, entry)]
+        shape = shape_of(entry.shape)
+        boxes = ((box_of(piece, shape), part) for piece, part in self._parts(key, entry))
+        return [(f"{key} {box_text(box)}" if box else key, part) for box, part in boxes]
+
+    def parts_problem(self, key: str) -> str:
+        """Why a partitioned tensor is not whole, as a sentence; empty text where it is."""
+        entry = self.entries[key]
+        shape = shape_of(entry.shape)
+        parts = self._parts(key, entry)
+        boxes = [box_of(piece, shape) for piece, _ in parts]
+        if len(parts) < len(entry.slices):
+            problem = f"only {len(parts)} of them are in the index"
+        elif any(self._misfits(key, b, p) for b, (_, p) in zip(boxes, parts, strict=True)):
+            problem = "one of them does not fit its place"
+        else:
+            problem = partition_problem(boxes, shape)
+        return f"{key} is kept in {len(entry.slices)} parts, but {problem}." if problem else ""
+
+    def _misfits(self, key: str, box: Box | None, part: Entry) -> bool:
+        """Whether a part is not what belongs into ``box``; no box is another matter."""
+        shape = None if box is None else tuple(len(r) for r in box)
+        is_same = part.dtype == self.entries[key].dtype and shape_of(part.shape) == shape
+        return shape is not None and (not is_same or bool(self.size_problem(key, part)))
+
+    def size_problem(self, name: str, entry: Entry) -> str:
+        """Where the stored bytes are not as many as type and shape take: that, as a sentence.
+
+        A string takes at least one byte. Types without a size of their own always fit.
+        """
+        dtype = numpy_dtype(entry.dtype)
+        shape = shape_of(entry.shape)
+        if shape is None or None in shape:
+            return f"{name} has no complete shape."
+        count = math.prod(size or 0 for size in shape)
+        if entry.dtype == tensor_pb2.DT_STRING and count + _CHECKSUM_BYTES > entry.size:
+            return f"{name} declares {count:,} strings, but only {entry.size:,} bytes are stored."
+        if dtype is None or count * dtype.itemsize == entry.size:
+            return ""
+        return (
+            f"{name} declares {dtype_name(entry.dtype)} {tuple_text(shape)}, which takes "
+            f"{count * dtype.itemsize:,} bytes, but {entry.size:,} bytes are stored."
+        )
+
+    def range_problem(self, name: str, entry: Entry) -> str:
+        """Where a shard does not hold the bytes of an entry: that, as a sentence."""
+        file = self.shard_file(entry.shard_id)
+        size = self.storage.size(file)
+        if size is None:
+            return (
+                f"The values of {name} are in {file}, which is missing. Put it beside "
+                f"{self.index_file}."
+            )
+        if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size > size:
+            return (
+                f"The values of {name} end at byte {entry.offset + entry.size:,} of {file}, which "
+                f"has {size:,}: it is cut short."
+            )
+        return ""
+
     def _parts(self, key: str, entry: Entry) -> list[tuple[tensor_pb2.TensorSliceProto, Entry]]:
         """The slices of a partitioned tensor whose entries are there."""
         found = ((piece, self.parts.get(slice_key(key, piece))) for piece in entry.slices)
@@ -126,30 +192,30 @@ class Bundle:
 
     def _read(self, key: str, selection: Selection) -> np.ndarray:
         entry = self.entries[key]
-        if entry.slices:
-            return chosen(self._assembled(key, entry), selection)
-        if entry.dtype == tensor_pb2.DT_STRING:
-            return chosen(self._strings(key, entry), selection)
-        return self._numbers(key, entry, selection)
+        values = self._assembled if entry.slices else self._values
+        try:
+            return values(key, entry, selection)
+        except (UnreadableArtifact, OSError) as error:
+            raise TensorUnreadable(f"The values of {key} cannot be read: {error}") from error
 
-    def _numbers(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
+    def _values(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
+        """Values that are stored together."""
         dtype = self._dtype(key, entry)
-        shape = _known(key, shape_of(entry.shape))
-        needed = math.prod(shape) * dtype.itemsize
-        if needed != entry.size:
-            raise TensorUnreadable(
-                f"{key} declares {dtype_name(entry.dtype)} {tuple_text(shape)}, which takes "
-                f"{needed:,} bytes, but {entry.size:,} bytes are stored. {_TRY_AGAIN}"
-            )
+        _refuse(self.size_problem(key, entry) or self.range_problem(key, entry))
+        shape = tuple(size or 0 for size in shape_of(entry.shape) or ())
+        if dtype.hasobject:
+            return chosen(self._strings(key, entry, shape), selection)
         run = leading_run(shape, selection)
         count = math.prod(run.shape)
-        data = self._bytes(key, entry, run.first * dtype.itemsize, count * dtype.itemsize)
+        data = self._bytes(entry, run.first * dtype.itemsize, count * dtype.itemsize)
         if len(data) == entry.size:
             _check(key, entry, google_crc32c.value(data))
         return chosen(np.frombuffer(data, dtype, count).reshape(run.shape), run.rest)
 
     def _dtype(self, key: str, entry: Entry) -> np.dtype:
-        dtype = numpy_dtype(entry.dtype)
+        dtype = (
+            np.dtype(object) if entry.dtype == tensor_pb2.DT_STRING else numpy_dtype(entry.dtype)
+        )
         if dtype is None:
             raise TensorUnreadable(
                 f"{key} holds values of type {dtype_name(entry.dtype)}, which only TensorFlow can "
@@ -158,18 +224,11 @@ class Bundle:
         big = self.header.endianness == checkpoint_pb2.BundleHeaderProto.BIG
         return dtype.newbyteorder(">") if big else dtype
 
-    def _strings(self, key: str, entry: Entry) -> np.ndarray:
+    def _strings(self, key: str, entry: Entry, shape: tuple[int, ...]) -> np.ndarray:
         """A string tensor: the lengths as varints, their checksum, then the strings end to end."""
-        shape = _known(key, shape_of(entry.shape))
-        count = math.prod(shape)
-        if count + _CHECKSUM_BYTES > entry.size:
-            raise TensorUnreadable(
-                f"{key} declares {count:,} strings, but only {entry.size:,} bytes are stored. "
-                f"{_TRY_AGAIN}"
-            )
-        data = self._bytes(key, entry, 0, entry.size)
+        data = self._bytes(entry, 0, entry.size)
         try:
-            lengths, at = _lengths(data, count)
+            lengths, at = _lengths(data, math.prod(shape))
         except ValueError as error:
             raise TensorUnreadable(f"{key} is damaged: {error}. {_TRY_AGAIN}") from error
         start = at + _CHECKSUM_BYTES
@@ -178,48 +237,55 @@ class Bundle:
         _check(key, entry, google_crc32c.extend(_lengths_crc(lengths), data[at:]))
         return _split(data, start, lengths).reshape(shape)
 
-    def _assembled(self, key: str, entry: Entry) -> np.ndarray:
-        """A partitioned tensor, put together from its parts."""
+    def _assembled(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
+        """A partitioned tensor, put together from those rows of its parts that are asked for."""
         dtype = self._dtype(key, entry)
-        shape = _known(key, shape_of(entry.shape))
-        parts = self._parts(key, entry)
-        if self._stored_bytes(key, entry) < math.prod(shape) * dtype.itemsize:
-            raise TensorUnreadable(
-                f"{key} is kept in {len(entry.slices)} parts, of which {len(parts)} are in the "
-                f"index, and they do not fill its shape {tuple_text(shape)}. {_TRY_AGAIN}"
-            )
-        whole = np.zeros(shape, dtype)
-        for piece, part in parts:
-            where = tuple(
-                _extent(extent, size) for extent, size in zip(piece.extent, shape, strict=False)
-            )
-            values = self._numbers(key, part, ())
-            if whole[where].shape != values.shape:
-                raise TensorUnreadable(f"A part of {key} does not fit its slice. {_TRY_AGAIN}")
-            whole[where] = values
-        return whole
+        ranges = (self.range_problem(key, part) for _, part in self._parts(key, entry))
+        _refuse(self.parts_problem(key) or next(filter(None, ranges), ""))
+        shape = tuple(size or 0 for size in shape_of(entry.shape) or ())
+        run = leading_run(shape, selection[:1])
+        row = max(1, math.prod(shape[1:]))
+        rows = range(run.first // row, (run.first + math.prod(run.shape)) // row)
+        whole = np.zeros((len(rows), *shape[1:]), dtype)
+        for piece, part in self._parts(key, entry):
+            self._put(whole, rows, key, box_of(piece, shape) or (), part)
+        taken = chosen(whole.reshape(run.shape), run.rest)
+        has_rows = not selection or isinstance(selection[0], slice)
+        return chosen(taken, (slice(None), *selection[1:]) if has_rows else selection[1:])
 
-    def _bytes(self, key: str, entry: Entry, offset: int, length: int) -> bytes:
-        """Bytes of an entry, after a check that the shard has them."""
+    def _put(self, whole: np.ndarray, rows: range, key: str, box: Box, part: Entry) -> None:
+        """Copy those values of a part that are among ``rows`` to where they belong in ``whole``."""
+        first, *others = box
+        start, stop = max(rows.start, first.start), min(rows.stop, first.stop)
+        if start >= stop:
+            return
+        values = self._values(key, part, (slice(start - first.start, stop - first.start),))
+        across = (slice(r.start, r.stop) for r in others)
+        to = (slice(start - rows.start, stop - rows.start), *across)
+        whole[to] = values
+
+    def _bytes(self, entry: Entry, offset: int, length: int) -> bytes:
         file = self.shard_file(entry.shard_id)
-        size = self.storage.size(file)
-        if size is None:
-            raise TensorUnreadable(
-                f"The values of {key} are in {file}, which is missing. Put it beside "
-                f"{self.index_file}."
-            )
-        if entry.offset < 0 or entry.offset + entry.size > size:
-            raise TensorUnreadable(
-                f"The values of {key} end at byte {entry.offset + entry.size:,} of {file}, which "
-                f"has {size:,}: it is cut short. {_TRY_AGAIN}"
-            )
-        return self.storage.read(file, entry.offset + offset, length)
+        data = self.storage.read(file, entry.offset + offset, length)
+        if len(data) < length:
+            raise TensorUnreadable(f"{file} became shorter while it was being read.")
+        return data
+
+
+def _refuse(problem: str) -> None:
+    if problem:
+        raise TensorUnreadable(f"{problem} {_TRY_AGAIN}")
+
+
+def index_table(data: bytes, name: str) -> Table:
+    """The table that a whole ``.index`` file is."""
+    return Table(lambda offset, length: data[offset : offset + length], len(data), name)
 
 
 def open_bundle(storage: Storage, prefix: str) -> Bundle:
     """Read the index of the bundle ``prefix``. Raises `UnreadableArtifact`."""
     name = prefix + INDEX_ENDING
-    table = dict(table_entries(storage.read(name), name))
+    table = dict(index_table(storage.read(name), name).entries())
     try:
         header = checkpoint_pb2.BundleHeaderProto.FromString(table.pop(b""))
         parsed = {key: Entry.FromString(value) for key, value in table.items()}
@@ -241,17 +307,6 @@ def open_bundle(storage: Storage, prefix: str) -> Bundle:
         },
         {key: entry for key, entry in parsed.items() if key.startswith(b"\0")},
     )
-
-
-def _known(key: str, shape: Shape) -> tuple[int, ...]:
-    if shape is None or None in shape:
-        raise TensorUnreadable(f"{key} has no complete shape. {_TRY_AGAIN}")
-    return tuple(size or 0 for size in shape)
-
-
-def _extent(extent: tensor_pb2.TensorSliceProto.Extent, size: int) -> slice:
-    whole = not extent.HasField("length")
-    return slice(0, size) if whole else slice(extent.start, extent.start + extent.length)
 
 
 def _check(key: str, entry: Entry, crc: int) -> None:
