@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QTableView
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QSpinBox, QTableView
 
 from explorer.analysis.agreement import Verdict
 from explorer.ui.driver import Driver
+from explorer.ui.predict.name_box import NameBox
 from explorer.ui.widgets import ElidedLabel
 
 LONG = "a_signature_whose_name_goes_on_and_on_for_far_more_than_fifty_characters"
@@ -76,9 +78,12 @@ def test_a_run_that_waits_for_a_training_says_so_and_can_be_called_off(
     driver.until(lambda: state(driver) == "waiting", "the run to wait")
     waiting = driver.find(ElidedLabel, "predict.waiting")
     assert waiting.full_text() == "waiting for the training of functional · Keras 3 to end"
-    driver.click("predict.cancel")
-    driver.pause(50)
-    assert not driver.window.predict.busy
+    rows = driver.find(QSpinBox, "predict.input.digits.rows")
+    driver.window.activateWindow()
+    driver.until(driver.window.isActiveWindow, "the keyboard")
+    rows.setFocus()
+    QTest.keyClick(rows, Qt.Key.Key_Escape)
+    driver.until(lambda: not driver.window.predict.busy, "the wait to end")
     assert not waiting.isVisible()
     assert driver.window.lab.busy  # the training goes on
     driver.click("nav.lab")
@@ -194,6 +199,25 @@ def test_a_long_signature_leaves_the_other_columns_their_room(driver: Driver, mo
         assert fits == (column != 1)
     assert len(driver.window.predict.signatures.editors) == 12
     assert len(driver.window.predict.outputs.outputs()) == 20
+
+
+def test_names_are_whole_in_a_narrow_window(driver: Driver, models: Path) -> None:
+    window = driver.window
+    size = window.size()
+    window.resize(1100, 700)
+    try:
+        driver.open(models / "shapes")
+        driver.click("nav.predict")
+        assert driver.load()
+        driver.choose("predict.signature", LONG)
+        assert driver.run(), driver.notice()
+        box = driver.find(NameBox, "predict.output")
+        assert box.shown_text() == box.currentText() == "an_output_with_a_long_name_0"
+        assert "…" in driver.find(NameBox, "predict.signature").shown_text()
+        driver.click("predict.view.table")
+        assert driver.find(QTableView, "predict.table").isVisible()
+    finally:
+        window.resize(size)
 
 
 # Inputs ------------------------------------------------------------------------------------------

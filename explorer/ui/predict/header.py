@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
 from explorer.engine.messages import Load, LoadRef, Predict, Request, Save, Train
@@ -26,7 +28,11 @@ class Header(QFrame):
         self.export = button(
             self.tr("Export outputs…"), "predict.export", tip=self.tr("Write them to an .npz file")
         )
-        self.cancel = button(self.tr("Cancel"), "predict.cancel", shortcut="Esc")
+        self.cancel = button(
+            self.tr("Cancel"), "predict.cancel", tip=self.tr("Stop what runs or waits (Esc)")
+        )
+        # Not the button's own: that one clicks a moment later, if the button is still free then.
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.cancel.click)
         self.run = button(self.tr("Run"), "predict.run", role="primary", shortcut="Ctrl+Return")
         row = QHBoxLayout(self)
         row.setContentsMargins(18, 10, 18, 10)
@@ -66,6 +72,7 @@ class Header(QFrame):
         busy = jobs is not None and jobs.busy
         loaded = jobs is not None and jobs.loaded is not None
         self.cancel.setVisible(busy)
+        self._escape.setEnabled(busy)
         self.run.setEnabled(can_load and not busy)
         self.code.setVisible(loaded and artifact is not None)
         self.export.setVisible(jobs is not None and jobs.last_run is not None)
