@@ -58,8 +58,9 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of real artifacts; set EXPLORER_CORPUS where it is not beside the checkout."""
-    named = os.environ.get("EXPLORER_CORPUS")
-    folder = Path(named) if named else _TESTS.parent.parent / "shared" / "corpus"
+    from tests import corpus
+
+    folder = corpus.folder()
     if not folder.is_dir():
         pytest.skip(f"no corpus of real artifacts at {folder}; set EXPLORER_CORPUS to its folder")
     return folder

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from rows import Row, child
+from tests import corpus
+from tests.benchmarks.rows import Row, child
 
 _MB = 1 << 20
 _SIZES = (100 * _MB, 1024 * _MB, 4096 * _MB)
 _KINDS = ("h5", "keras", "saved_model", "checkpoint")
-_CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def show(folder: str) -> list[Row]:
     """``mfx show`` against TensorFlow's own command, as whole processes."""
     rows = []
     for name in ("half_plus_two_tf1", "basic_pitch_nmp"):
-        path = str(_CORPUS / name)
+        path = str(corpus.folder() / name)
         command = shutil.which("saved_model_cli", path=str(Path(sys.executable).parent))
         ours = [sys.executable, "-m", "explorer", "show", path]
         theirs = [str(command), "show", "--dir", path, "--all"]

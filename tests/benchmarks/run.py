@@ -1,4 +1,4 @@
-"""All benchmarks: ``python tests/benchmarks/run.py`` prints one table. Takes some minutes.
+"""All benchmarks: ``python -m tests.benchmarks.run`` prints one table. Takes some minutes.
 
 Every number is compared with a reference measured in the same run. Ends with status 1 if one is
 over its limit; run it on a machine that does nothing else.
@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Callable
 from statistics import median
 
-import reading
-from rows import Row, absence, child, table
+from tests.benchmarks import reading
+from tests.benchmarks.rows import Row, absence, child, table
 
 _STARTS = 9
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
+from tests import corpus
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def make_seed(seed: Seed, folder: Path) -> Path:
     folder.mkdir()
     if not isinstance(seed.source, str):
         return seed.source(folder)
-    source = CORPUS / seed.source
+    source = corpus.folder() / seed.source
     target = folder / source.name
     if source.is_file():
         shutil.copyfile(source, target)
