@@ -23,7 +23,7 @@ from explorer.engine.messages import Failed
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.ui.icons import icon
 from explorer.ui.theme import dress
-from explorer.ui.widgets import ElidedLabel, button, describe, label, restyle
+from explorer.ui.widgets import ElidedLabel, button, describe, fit_height, label, restyle
 
 _LONGEST = 600  # characters of a message shown at once; all of it is in the details
 _LONG_STRETCH = re.compile(r"(\S{40})\S{16,}(\S{40})")
@@ -186,7 +186,7 @@ class Question(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setObjectName("question")
         self.setWindowTitle(title)
-        self.setMinimumWidth(460)
+        self.setMinimumWidth(520)
         self.text = text
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
@@ -206,5 +206,6 @@ class Question(QDialog):
         row.addWidget(back)
         row.addWidget(forward)
         column.addLayout(row)
+        fit_height(self)
         self.finished.connect(lambda result: answered(result == QDialog.DialogCode.Accepted.value))
         back.setFocus()

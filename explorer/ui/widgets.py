@@ -364,6 +364,15 @@ class ChipRow(QWidget):
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
+def fit_height(dialog: QWidget) -> None:
+    """Make a dialog as high as its contents are at its width; Qt guesses where texts wrap."""
+    layout = dialog.layout()
+    if layout is not None:
+        layout.activate()
+        width = max(dialog.minimumWidth(), layout.totalMinimumSize().width())
+        dialog.resize(width, layout.totalHeightForWidth(width))
+
+
 def clear_layout(layout: QLayout) -> None:
     """Remove and delete everything in a layout."""
     while (item := layout.takeAt(0)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
@@ -225,6 +226,11 @@ def test_the_button_of_many_layers_says_them_in_short(driver: Driver) -> None:
     dialog = driver.find(QDialog, "layers")
     while driver.find(QPushButton, "layers.add", dialog).isEnabled():
         driver.click("layers.add", dialog)
+    driver.pause(50)
+    names = [driver.find(QLineEdit, f"layers.{position}.name", dialog) for position in range(12)]
+    for upper, lower in pairwise(names):
+        assert upper.geometry().bottom() < lower.geometry().top()
+        assert upper.height() >= upper.minimumSizeHint().height()
     driver.click("layers.confirm", dialog)
     shown = driver.find(QPushButton, "lab.layers.edit")
     assert shown.accessibleName() == "-".join(["64"] * 2 + ["32"] * 9 + ["10"]) + " …"

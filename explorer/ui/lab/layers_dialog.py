@@ -20,7 +20,7 @@ from explorer.lab.catalog import ACTIVATIONS, DemoSettings, LayerSpec
 from explorer.ui.lab.fields import WholeNumber
 from explorer.ui.notices import shortened
 from explorer.ui.theme import dress
-from explorer.ui.widgets import ComboBox, button, clear_layout, describe, label
+from explorer.ui.widgets import ComboBox, button, clear_layout, describe, fit_height, label
 
 _MOST_LAYERS = 12
 _INPUT = "digits"
@@ -55,7 +55,7 @@ class LayersDialog(QDialog):
         self._grid.setColumnStretch(1, 1)
         self._grid.setColumnStretch(2, 2)
         column.addLayout(self._grid)
-        self._problem = label("", "error", wrap=True, name="layers.problem")
+        self._problem = label("", "problem", wrap=True, name="layers.problem")
         column.addWidget(self._problem)
         column.addLayout(self._buttons())
         self._fill(settings.layers)
@@ -83,6 +83,7 @@ class LayersDialog(QDialog):
         for position, layer in enumerate(layers):
             self._add_row(position, layer, removable=len(layers) > 1)
         self._add.setEnabled(len(layers) < _MOST_LAYERS)
+        fit_height(self)
 
     def _add_row(self, position: int, layer: LayerSpec, *, removable: bool) -> None:
         name = QLineEdit(layer.name)
@@ -116,6 +117,7 @@ class LayersDialog(QDialog):
     def _confirm(self) -> None:
         layers = self._layers()
         self._problem.setText(self._wrong([layer.name for layer in layers]))
+        fit_height(self)
         if not self._problem.text():
             self._accepted_with(msgspec.structs.replace(self._settings, layers=layers))
             self.accept()

@@ -101,7 +101,7 @@ class LabPage(QWidget):
         self._columns.setContentsMargins(side, 14, side, 14)
         self._columns.setSpacing(8 if narrow else 14)
         self._left.setFixedWidth(216 if narrow else 258)
-        self.saving.setFixedWidth(264 if narrow else 344)
+        self.saving.setFixedWidth(300 if narrow else 344)
         self._subtitle.setVisible(self.width() > 700)
         self._set_stacked(self.width() < _STACKED)
         super().resizeEvent(event)
@@ -115,6 +115,7 @@ class LabPage(QWidget):
             self.settings.show()
         else:
             self._left.setWidget(self.settings)
+            self._middle.verticalScrollBar().setValue(0)
         self._left.setVisible(not stacked)
 
     def _connect(self) -> None:

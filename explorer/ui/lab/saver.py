@@ -113,7 +113,7 @@ class Saver(QObject):
         if not existing:
             self._run_next(model, batch)
             return
-        listed = "\n".join(f"{target.path.name}: {described(target)}" for target in existing)
+        listed = "\n".join(f"• {target.path.name}: {described(target)}" for target in existing)
         self._ask(
             self.tr("Replace {count}?").format(count=count_text(len(existing), "artifact")),
             self.tr(
