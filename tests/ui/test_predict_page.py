@@ -163,6 +163,19 @@ def test_what_runs_for_an_artifact_that_is_removed_is_told_to_be_stopped(
     assert driver.notice().title == "What ran for basic_pitch_nmp was stopped"
 
 
+def test_an_artifact_that_is_opened_again_can_be_run_again(driver: Driver, corpus: Path) -> None:
+    path = corpus / "notes_tf20" / "functional" / "4_model"
+    driver.open(path)
+    driver.click("nav.predict")
+    assert driver.run(), driver.notice()
+    driver.window.session.open(str(path), select=False)
+    driver.until(lambda: driver.window.session.opening == 0, "the artifact")
+    driver.pick(driver.window.session.artifacts[0])
+    assert state(driver) == "not loaded"
+    assert driver.run(), driver.notice()
+    assert len(driver.window.predict.runs.rows()) == 2
+
+
 # Runs --------------------------------------------------------------------------------------------
 
 

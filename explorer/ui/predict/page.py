@@ -149,14 +149,16 @@ class PredictPage(QWidget):
 
     def _drop_removed(self) -> None:
         """Let go of entries that left the library, and say so where something ran for one."""
-        kept: list[Entry] = [*self._session.models, *self._session.artifacts]
-        for jobs in [j for j in self._all_jobs if j.entry not in kept]:
+        kept = {id(entry) for entry in (*self._session.models, *self._session.artifacts)}
+        for jobs in [jobs for jobs in self._all_jobs if id(jobs.entry) not in kept]:
             self._all_jobs.remove(jobs)
             if jobs.busy:
                 title = self.tr("What ran for {name} was stopped").format(name=title_of(jobs.entry))
                 text = self.tr("It was removed from the library or opened again.")
                 self._session.notice.emit(Notice("info", title, text))
             jobs.unload()
+            if jobs is self._jobs:
+                self.show_entry(None)
             jobs.deleteLater()
 
     def _keep_choices(self) -> None:
