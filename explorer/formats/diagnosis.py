@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import re
 import stat
 from dataclasses import dataclass
@@ -66,8 +67,9 @@ def _beside(path: Path, error: OSError | ValueError) -> Located:
     """A checkpoint is named by its prefix, a model in an archive by a path through it."""
     if isinstance(error, FileNotFoundError):
         index = path.with_name(f"{path.name}.index") if path.name else path
-        if index.is_file():
-            return Located(LocalStorage(index))
+        tables = [index] if index.is_file() else sorted(path.parent.glob(_old_shards(path.name)))
+        if tables:
+            return Located(LocalStorage(tables[0]))
         raise _unreadable(str(path), _vanished(path)) from error
     if isinstance(error, NotADirectoryError):
         file = next(above for above in path.parents if above.exists())
@@ -78,6 +80,11 @@ def _beside(path: Path, error: OSError | ValueError) -> Located:
     raise _unreadable(
         str(path), f"{path} is not a path that this system can open: {_words(error)}. Check it."
     ) from error
+
+
+def _old_shards(prefix: str) -> str:
+    """A pattern for the tables of a checkpoint of format V1."""
+    return f"{glob.escape(prefix)}-{'[0-9]' * 5}-of-{'[0-9]' * 5}"
 
 
 def owner(file: Storage, folder: Storage | None) -> Storage:

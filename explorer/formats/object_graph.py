@@ -95,6 +95,14 @@ class ObjectGraph:
             if 0 <= slot.slot_variable_node_id < len(self.nodes)
         ]
 
+    def slot_variables(self) -> Iterator[tuple[int, _Slot]]:
+        """Every optimizer with each of its slots, as far as both of its variables are here."""
+        count = len(self.nodes)
+        for node, tracked in enumerate(self.nodes):
+            for slot in tracked.slot_variables:
+                if max(slot.original_variable_node_id, slot.slot_variable_node_id) < count:
+                    yield node, slot
+
     def edges(self, node: int) -> list[tuple[str, int]]:
         """`children` and `slots`."""
         return self.children(node) + self.slots(node)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from google.protobuf.message import DecodeError
 
 from explorer.formats.artifact import (
+    Check,
     Layer,
     Node,
     NodeList,
@@ -20,7 +21,10 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     Tri,
 )
+from explorer.formats.bundle_checks import bundle_checks
 from explorer.formats.object_graph import ObjectGraph, name_role
+from explorer.formats.old_checkpoint import OldBundle
+from explorer.formats.optimizer_slots import Slot, SlotNames, slot_text
 from explorer.formats.schema.checkpoint_pb2 import TrackableObjectGraph
 from explorer.formats.schema.tensor_pb2 import DT_STRING
 from explorer.formats.tensor_bundle import Bundle
@@ -101,16 +105,23 @@ class StoredVariables:
     @cached_property
     def variables(self) -> Sequence[Variable]:
         """Every tensor: weights first, then optimizer state, metrics and the rest."""
-        keys = self.bundle.entries
-        roles = {key: self._role(key) for key in keys}
-        labels = self._labels(roles)
-        ordered = sorted(keys, key=lambda key: self._order(key, roles[key]))
-        return [self._variable(key, roles[key], labels.get(key, "")) for key in ordered]
+        roles = self._roles
+        ordered = sorted(roles, key=lambda key: self._order(key, roles[key]))
+        return [self._variable(key, roles[key], self._labels.get(key, "")) for key in ordered]
 
     @cached_property
     def by_node(self) -> Mapping[int, Variable]:
         """The variables by their node in the object graph."""
         return {v.node: v for v in self.variables if v.node is not None}
+
+    @cached_property
+    def all_by_node(self) -> Mapping[int, Sequence[Variable]]:
+        """Everything that is stored of an object, such as the keys and values of a table."""
+        found: dict[int, list[Variable]] = {}
+        for variable in self.variables:
+            if variable.node is not None:
+                found.setdefault(variable.node, []).append(variable)
+        return found
 
     def tensors(self) -> Sequence[Tensor]:
         """`variables` as tensors."""
@@ -132,6 +143,16 @@ class StoredVariables:
             sizes[name] = sizes.get(name, 0) + variable.tensor.element_count
         return [Layer(name, "", parameters=size) for name, size in sizes.items() if name]
 
+    def checks(self) -> Iterator[Check]:
+        """Those of the bundle, and whether all that the object graph names is there."""
+        bundle = self.bundle
+        yield from bundle.checks() if isinstance(bundle, OldBundle) else bundle_checks(bundle)
+        if OBJECT_GRAPH_KEY in bundle.entries:
+            absent = [key for key in self._attributes if key and key not in bundle.entries]
+            text = f"The object graph names {len(absent):,} that the index does not hold, such as "
+            problem = f"{text}{absent[0]}." if absent else ""
+            yield Check("object graph", OBJECT_GRAPH_KEY, self.problem or problem)
+
     def notes(self) -> list[str]:
         """What is missing, in plain sentences."""
         missing = [
@@ -151,7 +172,7 @@ class StoredVariables:
             self._shard_node(file, by_shard.get(shard, []))
             for shard, file in enumerate(self.bundle.shard_files)
         ]
-        return [self._index_node(), *shards]
+        return [self._index_node(), *shards] if self.bundle.index_file else shards
 
     def node_of(self, variable: Variable, name: str = "") -> Node:
         """A tree node for a variable, under another name if given."""
@@ -172,6 +193,7 @@ class StoredVariables:
             ("variable name", variable.name),
             ("object", variable.object_path),
             ("role", variable.tensor.role.value),
+            ("kept for", self._kept_for(variable.tensor.path)),
             ("parts", str(len(entry.slices)) if entry.slices else ""),
         ]
         more = [] if variable.node is None else self._details(variable.node)
@@ -204,13 +226,17 @@ class StoredVariables:
             source=NodeList(lambda: [self.node_of(v) for v in variables]) if variables else None,
         )
 
+    @cached_property
+    def _roles(self) -> Mapping[str, Role]:
+        return {key: self._role(key) for key in self.bundle.entries}
+
     def _role(self, key: str) -> Role:
+        if key == OBJECT_GRAPH_KEY or self.bundle.entries[key].dtype == DT_STRING:
+            return Role.OTHER
         if self.graph is None:
-            other = key == OBJECT_GRAPH_KEY
-            return Role.OTHER if other else name_role(key, self.bundle.entries)
+            return name_role(key, self.bundle.entries)
         attribute = self._attributes.get(key)
-        text = self.bundle.entries[key].dtype == DT_STRING
-        if attribute is None or attribute.name != _VALUE or text:
+        if attribute is None or attribute.name != _VALUE:
             return Role.OTHER
         return self.graph.roles.get(attribute.node, Role.OTHER)
 
@@ -218,20 +244,66 @@ class StoredVariables:
         attribute = self._attributes.get(key)
         return _ROLES.index(role), attribute.node if attribute else _LAST, natural_key(key)
 
-    def _labels(self, roles: Mapping[str, Role]) -> Mapping[str, str]:
-        """A name for people by key: the variable's own name where it is the only one so called.
+    @cached_property
+    def _slots(self) -> Mapping[str, tuple[str, Slot]]:
+        """Optimizer state by key: the key of the weight that it is kept for, and what it is."""
+        weights = {self._name(key): key for key, role in self._roles.items() if role is Role.WEIGHT}
+        names = SlotNames(weights)
+        found = {
+            key: (weights[slot.weight], slot)
+            for key, role in self._roles.items()
+            if role is Role.OPTIMIZER and (slot := names.find(self._name(key)))
+        }
+        return {**found, **dict(self._graph_slots())}
+
+    def _graph_slots(self) -> Iterator[tuple[str, tuple[str, Slot]]]:
+        """Those that the object graph names as slots."""
+        if self.graph is None:
+            return
+        keys = {a.node: key for key, a in self._attributes.items() if a.name == _VALUE}
+        for optimizer, slot in self.graph.slot_variables():
+            key = keys.get(slot.slot_variable_node_id)
+            weight = keys.get(slot.original_variable_node_id)
+            if key in self._roles and weight in self._roles and key and weight:
+                name, path = self._name(weight), self.graph.path(optimizer)
+                text = slot_text(self._name(key), name, slot.slot_name, path.rpartition("/")[2])
+                yield key, (weight, Slot(name, text))
+
+    def _kept_for(self, key: str) -> str:
+        weight, _ = self._slots.get(key, ("", None))
+        return self._labels.get(weight) or weight
+
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        """A name for people by key; optimizer state goes by its weight, ``kernel · Adam/m``."""
+        titles = self._titles()
+        labels = {
+            key: slot.label(titles.get(weight) or weight)
+            for key, (weight, slot) in self._slots.items()
+        }
+        used = Counter(labels.values())
+        return {**titles, **{key: label for key, label in labels.items() if used[label] == 1}}
+
+    def _titles(self) -> Mapping[str, str]:
+        """By key the variable's own name where it is the only one so called.
 
         Of several, the only weight among them keeps the name; the rest go by their objects.
         """
-        names = {key: self._own_name(key) for key in roles if self.graph}
+        names = {key: self._own_name(key) for key in self._roles if self.graph}
         every = Counter(names.values())
-        weights = Counter(name for key, name in names.items() if roles[key] is Role.WEIGHT)
+        weights = Counter(name for key, name in names.items() if self._roles[key] is Role.WEIGHT)
         return {
             key: name
-            if name and (every[name] == 1 or (roles[key] is Role.WEIGHT and weights[name] == 1))
+            if name
+            and (every[name] == 1 or (self._roles[key] is Role.WEIGHT and weights[name] == 1))
             else _stem(key)
             for key, name in names.items()
         }
+
+    def _name(self, key: str) -> str:
+        """The name a variable was created with; without an object graph that is the key."""
+        attribute = self._attributes.get(key)
+        return attribute.full_name if attribute else key
 
     def _own_name(self, key: str) -> str:
         """The name a variable was created with, empty where nobody chose one."""
@@ -266,4 +338,10 @@ def _basename(file: str) -> str:
 def natural_key(text: str) -> list[tuple[int, str]]:
     """A sort key that puts ``layer-10`` behind ``layer-9``."""
     parts: Iterable[str] = re.split(r"(\d+)", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return [_number(part) if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Sorts like the number, however long it is: by its length first."""
+    plain = digits.lstrip("0")
+    return len(plain), plain

@@ -2,127 +2,94 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from explorer.formats.artifact import (
     Artifact,
+    Check,
     Contents,
+    Hazard,
     Node,
     NodeList,
     NodeType,
     Role,
     UnreadableArtifact,
 )
+from explorer.formats.checkpoint_folder import STATE_FILE, STATE_START, CheckpointFolder
+from explorer.formats.checkpoint_objects import objects_node
 from explorer.formats.files import file_node
+from explorer.formats.old_checkpoint import OldBundle, is_old, open_old, shard_prefix
 from explorer.formats.registry import Match
-from explorer.formats.schema.checkpoint_pb2 import CheckpointState
-from explorer.formats.storage import Entry, Storage
-from explorer.formats.stored_variables import StoredVariables, natural_key
+from explorer.formats.storage import Entry, Storage, escaping_links
+from explorer.formats.stored_variables import StoredVariables
 from explorer.formats.tensor_bundle import INDEX_ENDING, is_index, open_bundle
 from explorer.formats.text import count_text
 
-STATE_FILE = "checkpoint"
-_STATE_START = b"model_checkpoint_path"
-_LARGEST_STATE = 1 << 20
+_GRAPH_ENDING = ".meta"
 
 
 @dataclass(frozen=True, slots=True)
 class _One:
-    """A match of one checkpoint in ``Match.storage``, which is its folder."""
+    """A match of one checkpoint of a folder."""
 
+    folder: CheckpointFolder
     prefix: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A match of a folder; ``prefixes`` has the latest first, there or not."""
-
-    prefixes: tuple[str, ...]
-
-
 def match(storage: Storage) -> Match | None:
-    """A folder of checkpoints, its state file, or the index of one."""
-    if storage.is_folder:
-        prefixes = _prefixes(storage)
-        return Match(storage, _Folder(prefixes)) if prefixes else None
-    folder = storage.parent()
-    if folder is None:
+    """A folder of checkpoints, its state file, or a table of one."""
+    above = storage if storage.is_folder else storage.parent()
+    if above is None:
         return None
-    if storage.name == STATE_FILE and storage.read("", 0, len(_STATE_START)) == _STATE_START:
-        return Match(folder, _Folder(_prefixes(folder)))
-    if storage.name.endswith(INDEX_ENDING) and storage.name in _indexes(folder):
-        return Match(folder, _One(storage.name.removesuffix(INDEX_ENDING)))
-    if is_index(storage):
-        raise UnreadableArtifact(
-            f"{storage.name} looks like a checkpoint's index, but is not called that, so its data "
-            "files cannot be found. Give it back the name that ends in .index.",
-            path=storage.uri,
-        )
-    return None
+    folder = CheckpointFolder(above)
+    is_state = storage.name == STATE_FILE and storage.read("", 0, len(STATE_START)) == STATE_START
+    if storage.is_folder or is_state:
+        return Match(above, folder) if folder.prefixes() else None
+    prefix = storage.name.removesuffix(INDEX_ENDING)
+    if prefix != storage.name and folder.has_index(prefix):
+        return Match(above, _One(folder, prefix))
+    return Match(above, _One(folder, _old_prefix(storage))) if is_index(storage) else None
+
+
+def _old_prefix(table: Storage) -> str:
+    """The checkpoint of format V1 that a table is or belongs to."""
+    if is_old(table, ""):
+        return shard_prefix(table.name) or table.name
+    raise UnreadableArtifact(
+        f"{table.name} looks like a checkpoint's index, but is not called that, so its data "
+        "files cannot be found. Give it back the name that ends in .index.",
+        path=table.uri,
+    )
 
 
 def open(match: Match) -> Artifact:
     """Open one checkpoint, or a folder of them. Raises `UnreadableArtifact`."""
     detail = match.detail
     if isinstance(detail, _One):
-        return _open_one(match.storage, detail.prefix)
-    return _open_folder(match.storage, detail.prefixes)
-
-
-def _prefixes(folder: Storage) -> tuple[str, ...]:
-    """The checkpoints of a folder, the latest first: those of the state file, then the others."""
-    indexes = sorted(_indexes(folder), key=natural_key, reverse=True)
-    present = [name.removesuffix(INDEX_ENDING) for name in indexes]
-    return tuple(dict.fromkeys([*_listed(folder), *present]))
-
-
-def _indexes(folder: Storage) -> list[str]:
-    """The index files of a folder: tables, and what is called like one and has a shard beside."""
-    names = [entry.name for entry in folder.entries() if not entry.is_folder]
-    sharded = {name.rpartition(".data-")[0] for name in names}
-    return [
-        name
-        for name in names
-        if name.endswith(INDEX_ENDING)
-        and (name.removesuffix(INDEX_ENDING) in sharded or is_index(folder, name))
-    ]
-
-
-def _listed(folder: Storage) -> list[str]:
-    """What the state file names, by the last part of each path: none elsewhere is followed."""
-    size = folder.size(STATE_FILE)
-    if size is None or size > _LARGEST_STATE:
-        return []
-    from google.protobuf import text_format  # only this small file is text
-
-    state = CheckpointState()
-    text = folder.read(STATE_FILE).decode("utf-8", "replace")
-    try:
-        text_format.Parse(text, state, allow_unknown_field=True)
-    except text_format.ParseError:
-        return []
-    paths = [state.model_checkpoint_path, *reversed(state.all_model_checkpoint_paths)]
-    return [name for path in paths if (name := re.split(r"[/\\]", path)[-1])]
+        return _open_one(_Checkpoint(detail.folder, detail.prefix))
+    return _open_folder(detail)
 
 
 @dataclass(frozen=True)
 class _Checkpoint:
     """One checkpoint of a folder; its index is read when first asked for."""
 
-    folder: Storage
+    folder: CheckpointFolder
     prefix: str
 
     @cached_property
     def variables(self) -> StoredVariables:
-        return StoredVariables(open_bundle(self.folder, self.prefix))
+        storage = self.folder.storage
+        if not self.folder.is_old(self.prefix):
+            return StoredVariables(open_bundle(storage, self.prefix))
+        names = tuple(entry.name for entry in self.files)
+        return StoredVariables(open_old(storage, self.prefix, names))
 
     @cached_property
     def files(self) -> Sequence[Entry]:
-        shard = re.compile(re.escape(self.prefix) + r"(\.index|\.data-\d+-of-\d+)")
-        return [entry for entry in self.folder.entries() if shard.fullmatch(entry.name)]
+        return self.folder.files(self.prefix)
 
     @property
     def size(self) -> int:
@@ -146,7 +113,7 @@ class _Checkpoint:
 
     def _children(self) -> list[Node]:
         try:
-            return self.variables.file_nodes()
+            return self.nodes()
         except UnreadableArtifact as error:
             problem = str(error)
             return [
@@ -158,28 +125,72 @@ class _Checkpoint:
                 )
             ]
 
+    def nodes(self) -> list[Node]:
+        """The files with the tensors in them, then the object graph or the graph of TensorFlow 1.
 
-def _open_one(folder: Storage, prefix: str) -> Artifact:
-    checkpoint = _Checkpoint(folder, prefix)
+        Raises `UnreadableArtifact`.
+        """
+        objects = objects_node(self.variables)
+        graphs = [
+            file_node(self.folder.storage, entry, kind="meta graph")
+            for entry in self.files
+            if entry.name.endswith(_GRAPH_ENDING)
+        ]
+        return [*self.variables.file_nodes(), *([objects] if objects else []), *graphs]
+
+    def checks(self) -> Iterator[Check]:
+        """Whether it is there, and all checks of it."""
+        missing = f"The state file names {self.prefix}, but it is not in this folder."
+        yield Check("checkpoint present", self.prefix, "" if self.files else missing)
+        if not self.files:
+            return
+        try:
+            variables = self.variables
+        except UnreadableArtifact as error:
+            yield Check("index", self.prefix + INDEX_ENDING, str(error))
+            return
+        yield from variables.checks()
+
+    def hazards(self) -> Iterator[Hazard]:
+        """Those of its files that are links out of the folder."""
+        names = {entry.name for entry in self.files}
+        return (h for h in escaping_links(self.folder.storage) if h.where in names)
+
+
+def _open_one(checkpoint: _Checkpoint) -> Artifact:
     variables = checkpoint.variables
     root = Node(
-        prefix,
+        checkpoint.prefix,
         NodeType.GROUP,
         kind=_kind(variables),
         size=checkpoint.size,
-        source=NodeList(variables.file_nodes),
+        source=NodeList(checkpoint.nodes),
     )
-    return _artifact(f"{folder.uri}/{prefix}", root, variables, variables.notes())
+    path = f"{checkpoint.folder.storage.uri}/{checkpoint.prefix}"
+    return Artifact(
+        path=path,
+        name=root.name,
+        format="tf_checkpoint",
+        format_name="TensorFlow checkpoint",
+        size=root.size or 0,
+        root=root,
+        contents=_contents(variables),
+        tensors=variables.tensors,
+        layers=variables.layers,
+        hazards=checkpoint.hazards,
+        checks=checkpoint.checks,
+        notes=tuple(variables.notes()),
+    )
 
 
-def _open_folder(folder: Storage, prefixes: Sequence[str]) -> Artifact:
-    checkpoints = [_Checkpoint(folder, prefix) for prefix in prefixes]
+def _open_folder(folder: CheckpointFolder) -> Artifact:
+    checkpoints = [_Checkpoint(folder, prefix) for prefix in folder.prefixes()]
     readable = [checkpoint for checkpoint in checkpoints if checkpoint.files]
     if not readable:
         raise UnreadableArtifact(
-            f"The file {STATE_FILE} names {prefixes[0]}, but neither it nor another checkpoint is "
-            "in this folder. Copy the .index and .data files beside it.",
-            path=folder.uri,
+            f"The file {STATE_FILE} names {checkpoints[0].prefix}, but neither it nor another "
+            "checkpoint is in this folder. Copy the .index and .data files beside it.",
+            path=folder.storage.uri,
         )
     latest, damaged = _latest_readable(readable)
     notes = damaged + latest.variables.notes()
@@ -189,13 +200,26 @@ def _open_folder(folder: Storage, prefixes: Sequence[str]) -> Artifact:
             f"{latest.prefix}, the latest{' that can be read' if damaged else ''}."
         )
     root = Node(
-        folder.name,
+        folder.storage.name,
         NodeType.DIRECTORY,
         kind=f"checkpoint folder · {count_text(len(readable), 'checkpoint')}",
-        size=folder.total_size(),
+        size=folder.storage.total_size(),
         source=NodeList(lambda: _folder_children(folder, checkpoints)),
     )
-    return _artifact(folder.uri, root, latest.variables, notes)
+    return Artifact(
+        path=folder.storage.uri,
+        name=root.name,
+        format="tf_checkpoint",
+        format_name="TensorFlow checkpoint",
+        size=root.size or 0,
+        root=root,
+        contents=_contents(latest.variables),
+        tensors=latest.variables.tensors,
+        layers=latest.variables.layers,
+        hazards=lambda: escaping_links(folder.storage),
+        checks=lambda: (check for one in checkpoints for check in one.checks()),
+        notes=tuple(notes),
+    )
 
 
 def _latest_readable(checkpoints: Sequence[_Checkpoint]) -> tuple[_Checkpoint, list[str]]:
@@ -208,36 +232,29 @@ def _latest_readable(checkpoints: Sequence[_Checkpoint]) -> tuple[_Checkpoint, l
             problems.append(str(error))
         else:
             return checkpoint, problems
-    raise UnreadableArtifact(problems[0], path=checkpoints[0].folder.uri)
+    raise UnreadableArtifact(problems[0], path=checkpoints[0].folder.storage.uri)
 
 
-def _folder_children(folder: Storage, checkpoints: Sequence[_Checkpoint]) -> list[Node]:
+def _folder_children(folder: CheckpointFolder, checkpoints: Sequence[_Checkpoint]) -> list[Node]:
     theirs = {entry.name for checkpoint in checkpoints for entry in checkpoint.files}
     others = [
-        file_node(folder, entry, kind="checkpoint state" if entry.name == STATE_FILE else "")
-        for entry in folder.entries()
+        file_node(folder.storage, entry, kind=_other_kind(entry.name))
+        for entry in folder.entries
         if entry.name not in theirs
     ]
     return [checkpoint.node() for checkpoint in checkpoints] + others
 
 
+def _other_kind(name: str) -> str:
+    return "checkpoint state" if name == STATE_FILE else ""
+
+
 def _kind(variables: StoredVariables) -> str:
     style = "objects" if variables.graph else "names"
-    return f"checkpoint by {style} · {count_text(variables.bundle.header.num_shards, 'shard')}"
+    old = " · format V1" if isinstance(variables.bundle, OldBundle) else ""
+    count = count_text(variables.bundle.header.num_shards, "shard")
+    return f"checkpoint by {style}{old} · {count}"
 
 
-def _artifact(path: str, root: Node, variables: StoredVariables, notes: Sequence[str]) -> Artifact:
-    return Artifact(
-        path=path,
-        name=root.name,
-        format="tf_checkpoint",
-        format_name="TensorFlow checkpoint",
-        size=root.size or 0,
-        root=root,
-        contents=Contents(
-            weights=variables.holds(Role.WEIGHT), optimizer=variables.holds(Role.OPTIMIZER)
-        ),
-        tensors=variables.tensors,
-        layers=variables.layers,
-        notes=tuple(notes),
-    )
+def _contents(variables: StoredVariables) -> Contents:
+    return Contents(weights=variables.holds(Role.WEIGHT), optimizer=variables.holds(Role.OPTIMIZER))

@@ -29,6 +29,7 @@ SCHEMAS = {
     "graph node_def attr_value function op_def",
     "tensorflow.core.protobuf": "tensor_bundle trackable_object_graph saved_object_graph struct "
     "meta_graph saver saved_model fingerprint control_flow queue_runner",
+    "tensorflow.core.util": "saved_tensor_slice",
     "tensorflow.python.training": "checkpoint_state",
     "tf_keras.protobuf": "saved_metadata",
 }

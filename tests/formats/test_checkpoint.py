@@ -173,7 +173,7 @@ def test_tensors_have_names_for_people(originals: Originals) -> None:
     labels = {t.path: t.label for t in artifact.tensors()}
     key = "layer_with_weights-0/kernel/{}.ATTRIBUTES/VARIABLE_VALUE"
     assert labels[key.format("")] == "dense_1/kernel"
-    assert labels[key.format(".OPTIMIZER_SLOT/optimizer/m/")] == "Adam/dense_1/kernel/m"
+    assert labels[key.format(".OPTIMIZER_SLOT/optimizer/m/")] == "dense_1/kernel · Adam/m"
 
 
 def test_names_alone_tell_the_role_in_tensorflow_1(originals: Originals) -> None:

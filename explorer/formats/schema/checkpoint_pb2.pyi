@@ -247,3 +247,112 @@ class CheckpointState(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckpointState: _TypeAlias = CheckpointState  # noqa: Y015
+
+@_typing.final
+class SavedSliceMeta(_message.Message):
+    """tensorflow/core/util/saved_tensor_slice.proto: checkpoints of format V1, where the empty key has
+    the metadata and every other key a slice with its values
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    type: _tensor_pb2.DataType.ValueType
+    @_builtins.property
+    def shape(self) -> _tensor_pb2.TensorShapeProto: ...
+    @_builtins.property
+    def slice(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TensorSliceProto]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        shape: _tensor_pb2.TensorShapeProto | None = ...,
+        type: _tensor_pb2.DataType.ValueType = ...,
+        slice: _abc.Iterable[_tensor_pb2.TensorSliceProto] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shape", b"shape"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "shape", b"shape", "slice", b"slice", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedSliceMeta: _TypeAlias = SavedSliceMeta  # noqa: Y015
+
+@_typing.final
+class SavedTensorSliceMeta(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENSOR_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tensor(self) -> _containers.RepeatedCompositeFieldContainer[Global___SavedSliceMeta]: ...
+    @_builtins.property
+    def versions(self) -> _tensor_pb2.VersionDef: ...
+    def __init__(
+        self,
+        *,
+        tensor: _abc.Iterable[Global___SavedSliceMeta] | None = ...,
+        versions: _tensor_pb2.VersionDef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tensor", b"tensor", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedTensorSliceMeta: _TypeAlias = SavedTensorSliceMeta  # noqa: Y015
+
+@_typing.final
+class SavedSlice(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def slice(self) -> _tensor_pb2.TensorSliceProto: ...
+    @_builtins.property
+    def data(self) -> _tensor_pb2.TensorProto: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        slice: _tensor_pb2.TensorSliceProto | None = ...,
+        data: _tensor_pb2.TensorProto | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "slice", b"slice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "name", b"name", "slice", b"slice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedSlice: _TypeAlias = SavedSlice  # noqa: Y015
+
+@_typing.final
+class SavedTensorSlices(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    META_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def meta(self) -> Global___SavedTensorSliceMeta: ...
+    @_builtins.property
+    def data(self) -> Global___SavedSlice: ...
+    def __init__(
+        self,
+        *,
+        meta: Global___SavedTensorSliceMeta | None = ...,
+        data: Global___SavedSlice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "meta", b"meta"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "meta", b"meta"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedTensorSlices: _TypeAlias = SavedTensorSlices  # noqa: Y015

@@ -1,0 +1,180 @@
+"""Checkpoints of format V1, the only one before TensorFlow 1.0 and to be had until 1.15.
+
+One table, or one for each shard, that holds everything: under the empty key what tensors there are,
+under every other key a slice of one with its values. Source: ``tensorflow/core/util/
+tensor_slice_writer.cc`` and ``saved_tensor_slice.proto``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from explorer.formats.artifact import (
+    Check,
+    Location,
+    Selection,
+    Tensor,
+    TensorUnreadable,
+    UnreadableArtifact,
+)
+from explorer.formats.partitions import box_of
+from explorer.formats.schema import checkpoint_pb2, tensor_pb2
+from explorer.formats.selection import chosen, is_inflated
+from explorer.formats.slice_keys import slice_key
+from explorer.formats.sstable import Table
+from explorer.formats.storage import Storage
+from explorer.formats.tensor_bundle import Bundle, Entry
+from explorer.formats.tensor_proto import tensor_at
+from explorer.formats.tf_types import numpy_dtype, shape_of
+from explorer.formats.wire import ProtoFile
+
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
+_LEAST_BYTES = 8
+"""A number of 8 bytes takes at least one where it is written as a varint."""
+
+
+def shard_prefix(name: str) -> str:
+    """What the shards of a checkpoint are called before their number, empty for no shard."""
+    found = _SHARD.fullmatch(name)
+    return found[1] if found else ""
+
+
+def is_old(storage: Storage, member: str) -> bool:
+    """Whether a table is a checkpoint of this format. Raises `UnreadableArtifact`."""
+    first = _table(storage, member).first()
+    return first is not None and first[0] == b"" and _message(first[1]).HasField("meta")
+
+
+@dataclass(frozen=True)
+class OldBundle(Bundle):
+    """An opened checkpoint. The offset of an entry is the number of its key in ``keys``."""
+
+    files: tuple[str, ...]
+    keys: tuple[bytes, ...]
+
+    @property
+    def index_file(self) -> str:
+        """There is none."""
+        return ""
+
+    def shard_file(self, shard: int) -> str:
+        """The name of one of the tables."""
+        return self.files[shard]
+
+    def size_problem(self, name: str, entry: Entry) -> str:
+        """Nothing: how many bytes numbers take depends on what they are."""
+        return ""
+
+    def range_problem(self, name: str, entry: Entry) -> str:
+        """Nothing: values are found by their keys."""
+        return ""
+
+    def parts_problem(self, key: str) -> str:
+        """Why a partitioned tensor is not whole, as a sentence; empty text where it is."""
+        declared = sum(part.size for _, part in self.stored(key))
+        held = sum(self.storage.size(file) or 0 for file in self.files)
+        if is_inflated(declared, _LEAST_BYTES * held, packed=False):
+            return f"{key} declares {declared:,} bytes, but all files together have {held:,}."
+        return super().parts_problem(key)
+
+    def checks(self) -> Iterator[Check]:
+        """Every block of every table, whether partitioned tensors are whole, and all values."""
+        for file in self.files:
+            yield from _table(self.storage, file).checks()
+        for key, entry in self.entries.items():
+            if entry.slices:
+                yield Check("parts", key, self.parts_problem(key))
+            for where, stored in self.stored(key):
+                yield Check("values", where, self._problem(where, stored))
+
+    def _problem(self, where: str, entry: Entry) -> str:
+        try:
+            self._values(where, entry, ())
+        except (UnreadableArtifact, TensorUnreadable, OSError) as error:
+            return str(error)
+        return ""
+
+    def _location(self, key: str, entry: Entry) -> Location:
+        return replace(super()._location(key, entry), offset=None, checksum="")
+
+    def _values(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
+        file = self.shard_file(entry.shard_id)
+        value = _table(self.storage, file).get(self.keys[entry.offset])
+        if value is None:
+            raise TensorUnreadable(f"{key} is named in {file}, but its values are not in it.")
+        data = _message(value).data.data
+        if is_inflated(entry.size, _LEAST_BYTES * len(value), packed=False):
+            raise TensorUnreadable(f"{key} declares {entry.size:,} bytes, but few are in {file}.")
+        data.dtype = entry.dtype
+        data.tensor_shape.CopyFrom(entry.shape)
+        return chosen(_read(self.storage, data, key), selection)
+
+
+def open_old(storage: Storage, name: str, files: tuple[str, ...]) -> OldBundle:
+    """Read what tensors there are in the tables of a checkpoint. Raises `UnreadableArtifact`."""
+    entries: dict[str, Entry] = {}
+    parts: dict[bytes, Entry] = {}
+    keys: list[bytes] = []
+    for shard, file in enumerate(files):
+        first = _table(storage, file).first()
+        for tensor in _message(first[1]).meta.tensor if first else ():
+            whole = Entry(dtype=tensor.type, shape=tensor.shape, shard_id=shard)
+            entry = entries.setdefault(tensor.name, whole)
+            for piece in tensor.slice:
+                key = slice_key(tensor.name, piece)
+                part = _part(entry, piece, shard, len(keys))
+                keys.append(key)
+                if _is_whole(piece):
+                    entry.MergeFrom(Entry(offset=part.offset, size=part.size))
+                else:
+                    parts[key] = part
+                    entry.slices.append(piece)
+    header = checkpoint_pb2.BundleHeaderProto(num_shards=len(files))
+    return OldBundle(storage, name, header, entries, parts, files, tuple(keys))
+
+
+def _part(whole: Entry, piece: tensor_pb2.TensorSliceProto, shard: int, number: int) -> Entry:
+    shape = shape_of(whole.shape)
+    box = box_of(piece, shape) if shape else ()
+    sizes = [len(r) for r in box or ()]
+    dtype = numpy_dtype(whole.dtype)
+    return Entry(
+        dtype=whole.dtype,
+        shape=tensor_pb2.TensorShapeProto(
+            dim=[tensor_pb2.TensorShapeProto.Dim(size=size) for size in sizes]
+        ),
+        shard_id=shard,
+        offset=number,
+        size=math.prod(sizes) * (dtype.itemsize if dtype else 0),
+    )
+
+
+def _is_whole(piece: tensor_pb2.TensorSliceProto) -> bool:
+    return not any(extent.HasField("length") for extent in piece.extent)
+
+
+def _table(storage: Storage, file: str) -> Table:
+    return Table(partial(storage.read, file), storage.size(file) or 0, file or storage.name)
+
+
+def _message(data: bytes) -> checkpoint_pb2.SavedTensorSlices:
+    try:
+        return checkpoint_pb2.SavedTensorSlices.FromString(data)
+    except DecodeError as error:
+        raise UnreadableArtifact(
+            f"It is a table, but not a checkpoint of TensorFlow: {error}. Open its .index file."
+        ) from error
+
+
+def _read(storage: Storage, data: tensor_pb2.TensorProto, key: str) -> np.ndarray:
+    file = ProtoFile(storage, key, data.SerializeToString())
+    with file.wire() as wire:
+        tensor: Tensor = tensor_at(wire, file, file.span, key)
+    return tensor.read()
