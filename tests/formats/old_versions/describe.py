@@ -50,6 +50,7 @@ def array(value: Any, name: str = "", dtype: str = "") -> Any:
     values = np.asarray(value)
     about = {"name": name, "shape": list(values.shape)}  # type: Any
     if values.dtype.kind in "OSU":
+        values = np.asarray(value, object)  # NumPy's own strings lose zeros at their end
         texts = [t.encode() if isinstance(t, str) else bytes(t) for t in values.reshape(-1)]
         return dict(about, dtype="string", strings=[text.hex() for text in texts])
     data = np.ascontiguousarray(values).tobytes()
