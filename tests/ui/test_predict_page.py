@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,20 @@ def test_a_run_that_waits_for_a_training_says_so_and_can_be_called_off(
     driver.click("nav.predict")
     assert driver.run(), driver.notice()
     assert driver.window.predict.outputs.outputs()
+
+
+def test_what_waits_for_tensorflow_to_start_says_so_and_is_run(
+    new_driver: Callable[[], Driver], corpus: Path
+) -> None:
+    driver = new_driver()
+    driver.open(corpus / "notes_tf20" / "functional" / "4_model")
+    driver.click("nav.predict")
+    driver.click("predict.run")
+    driver.answer(proceed=True)
+    waiting = driver.find(ElidedLabel, "predict.waiting")
+    assert waiting.full_text() == "waiting for TensorFlow to start"
+    driver.until(lambda: driver.window.predict.runs.rows(), "the run")
+    assert not waiting.isVisible()
 
 
 def test_what_waits_for_a_training_is_run_though_the_new_model_is_shown_by_then(

@@ -82,10 +82,10 @@ class Header(QFrame):
         self._waiting.setVisible(bool(self._waiting.full_text()))
 
     def _show_state(self, jobs: PredictJobs) -> None:
-        ahead = jobs.waits_for()
-        self._waiting.setText(self._waiting_text(ahead) if ahead is not None else "")
+        waiting = self._waiting_text(jobs)
+        self._waiting.setText(waiting)
         self._how.setText(jobs.loaded.call if jobs.loaded is not None else "")
-        if ahead is not None:
+        if waiting:
             set_tone(self._state, self.tr("waiting"), "warning")
         elif jobs.busy:
             set_tone(self._state, self.tr("working"), "accent")
@@ -95,7 +95,13 @@ class Header(QFrame):
         else:
             set_tone(self._state, self.tr("not loaded"), "neutral")
 
-    def _waiting_text(self, ahead: Request) -> str:
+    def _waiting_text(self, jobs: PredictJobs) -> str:
+        if jobs.waits_for_engine():
+            return self.tr("waiting for TensorFlow to start")
+        ahead = jobs.waits_for()
+        return self._ahead_text(ahead) if ahead is not None else ""
+
+    def _ahead_text(self, ahead: Request) -> str:
         if isinstance(ahead, Train):
             text = self.tr("waiting for the training of {name} to end")
             return text.format(name=settings_title(ahead.model.settings))

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from explorer.analysis.array_files import UnusableInput
 from explorer.analysis.inputs import Choice, Made, Wanted, first_choice, make_input
+from explorer.engine.client import Phase
 from explorer.engine.messages import (
     ArrayHeader,
     CallSignature,
@@ -93,6 +94,7 @@ class PredictJobs(QObject):
         self._is_making = False
         self._run_when_loaded = False
         engine.queue_changed.connect(self._queue_changed)
+        engine.state_changed.connect(self._queue_changed)
 
     # State
 
@@ -104,6 +106,10 @@ class PredictJobs(QObject):
     def waits_for(self) -> Request | None:
         """What the engine does now, while something here waits its turn."""
         return self._engine.ahead_of(self._task) if self._task is not None else None
+
+    def waits_for_engine(self) -> bool:
+        """Whether the engine has yet to start before anything here runs."""
+        return self._task is not None and self._engine.state.phase is Phase.STARTING
 
     def _queue_changed(self) -> None:
         if self._task is not None:
