@@ -25,8 +25,9 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
+from explorer.formats.nodes import TensorNodes
 from explorer.formats.pickles import pickle_hazard
-from explorer.formats.raw_tensor import RawValues, TensorNodes
+from explorer.formats.raw_tensor import RawValues
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import count_text, dtype_text

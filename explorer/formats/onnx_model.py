@@ -31,8 +31,8 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import has_role, yes_if
 from explorer.formats.member_index import stays_inside
+from explorer.formats.nodes import TensorNodes, signature_node
 from explorer.formats.onnx_tensor import StoredTensor, dtype_name, stored_tensor
-from explorer.formats.raw_tensor import TensorNodes
 from explorer.formats.registry import Match
 from explorer.formats.schema.onnx_pb2 import (
     AttributeProto,
@@ -245,7 +245,7 @@ class _Model:
         return [(name, text) for name, text in described if text]
 
     def _parts(self, signature: Signature) -> list[Node]:
-        parts = [_signature_node(signature), _group("operators", _Operators(self.file, self.nodes))]
+        parts = [signature_node(signature), _group("operators", _Operators(self.file, self.nodes))]
         parts.append(_group("tensors", TensorNodes(self.tensors(), _kept_in)))
         if self.functions:
             parts.append(_group("functions", NodeList(self._function_nodes)))
@@ -338,16 +338,6 @@ def _ops(wire: Wire, nodes: Spans, where: str, deepest: int) -> Iterator[GraphOp
 def _qualified(domain: str, name: str) -> str:
     """ONNX's own operators by name alone, others as ``domain.name``."""
     return name if domain in ("", "ai.onnx") else f"{domain}.{name}"
-
-
-def _signature_node(signature: Signature) -> Node:
-    return Node(
-        signature.key,
-        NodeType.SIGNATURE,
-        kind="signature",
-        summary=f"{len(signature.inputs)} in → {len(signature.outputs)} out",
-        signature=signature,
-    )
 
 
 def _signature_tensor(value: ValueInfoProto) -> SignatureTensor:

@@ -98,7 +98,9 @@ def stored_tensor(
         return StoredTensor(Tensor(path, dtype, None, 0, role), problem)
     role = role if header.data_type in _NUMBERS else Role.CONSTANT
     if (raw := _raw(file, header, spans, shape)) is not None:
-        return _of_raw(raw, Tensor(path, dtype, shape, raw.stored, role), _type_name(header))
+        location = Location(file.name, raw.start, raw.stored)
+        tensor = Tensor(path, dtype, shape, raw.stored, role, location)
+        return _of_raw(raw, tensor, _type_name(header))
     stored = sum(part.size for tag in _VALUES for part in spans[tag])
     reader = partial(_parsed_values, file, span, path, shape)
     location = Location(file.name, None, stored)
@@ -118,8 +120,7 @@ def _of_raw(raw: RawValues, tensor: Tensor, name: str) -> StoredTensor:
         bits = _PACKED[name][0]
         raw = replace(raw, shape=(-(-math.prod(raw.shape) * bits // 8),))
         reader = partial(_unpacked, raw, tensor, name)
-    location = Location(raw.member or raw.storage.name, raw.start, raw.stored)
-    return StoredTensor(replace(tensor, location=location, reader=reader), raw.problem)
+    return StoredTensor(replace(tensor, reader=reader), raw.problem)
 
 
 def _raw(

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from explorer.formats.artifact import (
-    Node,
-    NodeType,
     Selection,
-    Tensor,
     TensorUnreadable,
     UnreadableArtifact,
 )
 from explorer.formats.selection import chosen, leading_run
-from explorer.formats.storage import Storage
 from explorer.formats.text import dtype_text, tuple_text
+
+
+class ByRange(Protocol):
+    """Where bytes are read from: a storage, or something that reads like one."""
+
+    def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
+        """Up to ``length`` bytes of a member from ``offset``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class RawValues:
     """``stored`` bytes from ``start`` of a member, row by row unless ``fortran_order`` is set."""
 
-    storage: Storage
+    storage: ByRange
     member: str
     start: int
     stored: int
@@ -86,32 +89,3 @@ def _native(array: np.ndarray) -> np.ndarray:
     kind: Any = object if array.dtype.kind == "S" else array.dtype.newbyteorder("=")
     native: np.ndarray = array.astype(kind, copy=False)
     return native
-
-
-class TensorNodes:
-    """A `NodeSource` over tensors, whose nodes are made page by page."""
-
-    def __init__(
-        self,
-        tensors: Sequence[Tensor],
-        attributes: Callable[[Tensor], Sequence[tuple[str, str]]] = lambda _tensor: (),
-    ) -> None:
-        self._tensors = tensors
-        self._attributes = attributes
-
-    def __len__(self) -> int:
-        return len(self._tensors)
-
-    def page(self, start: int, stop: int) -> list[Node]:
-        """Children ``start`` to ``stop`` (exclusive)."""
-        return [self._node(tensor) for tensor in self._tensors[start:stop]]
-
-    def _node(self, tensor: Tensor) -> Node:
-        return Node(
-            tensor.path,
-            NodeType.TENSOR,
-            kind=tensor.role.value,
-            size=tensor.nbytes,
-            tensor=tensor,
-            attributes=lambda: self._attributes(tensor),
-        )

@@ -75,6 +75,12 @@ FORMATS: tuple[Format, ...] = (
     Format("NumPy", (".npy", ".npz"), "\\x93NUMPY, or a zip file of nothing but that", "npy"),
     Format("Safetensors", (".safetensors",), "the length of a JSON header", "safetensors"),
     Format("ONNX", (".onnx",), "a message with the fields of an ONNX model", "onnx_model"),
+    Format(
+        "TensorFlow.js",
+        (".json",),
+        "a JSON file with modelTopology or weightsManifest, or a folder with model.json",
+        "tfjs",
+    ),
     Format("Archive", (), "a zip, tar or gzip'd tar archive", "archive"),
 )
 

@@ -28,7 +28,8 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import yes_if
 from explorer.formats.json_tree import json_children, parse_object
-from explorer.formats.raw_tensor import RawValues, TensorNodes
+from explorer.formats.nodes import TensorNodes
+from explorer.formats.raw_tensor import RawValues
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import bytes_text, count_text
