@@ -122,7 +122,7 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
     return out
 
 
-def mutants(data: bytes, count: int, seed: int = 0) -> Iterator[bytes]:
+def mutants(data: bytes, count: int, seed: object = 0) -> Iterator[bytes]:
     """``count`` damaged copies, the same ones for the same ``seed``."""
     for number in range(count):
         yield mutated(data, random.Random(f"{seed}/{number}"))

@@ -34,11 +34,11 @@ def read_attributes(source: Source, messages: list[Message]) -> dict[bytes, Attr
     Raises `DamagedHdf5`.
     """
     found: list[Attribute] = []
-    for message in messages:
-        if message.type == MessageType.ATTRIBUTE:
-            found.append(parse_attribute(source, message.body))
-        elif message.type == MessageType.ATTRIBUTE_INFO:
-            found += _dense(source, message.body)
+    for kind, _, body in messages:
+        if kind == MessageType.ATTRIBUTE:
+            found.append(parse_attribute(source, body))
+        elif kind == MessageType.ATTRIBUTE_INFO:
+            found += _dense(source, body)
     return {one.name: one for one in sorted(found, key=lambda one: one.name)}
 
 

@@ -42,7 +42,7 @@ def stored_chunks(source: Source, grid: Grid) -> Iterator[Chunks]:
     if grid.layout.address == source.undefined:
         return
     left = source.size
-    for some in _INDEXES[grid.layout.index](source, grid):
+    for some in _INDEXES[grid.layout.chunk_index](source, grid):
         too_large = bool((some.size > source.size).any())
         left -= 0 if too_large else int(some.size.sum())
         if left < 0 or too_large:

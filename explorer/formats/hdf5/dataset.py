@@ -43,7 +43,7 @@ class Dataset:
 
     def __init__(self, source: Source, messages: list[Message]) -> None:
         self._source = source
-        self._messages = {message.type: message for message in messages}
+        self._messages = {message[0]: message for message in messages}
         self.datatype: Datatype = parse_datatype(self._body(MessageType.DATATYPE))
         dataspace = self._body(MessageType.DATASPACE)
         self.space: Dataspace = parse_dataspace(dataspace, source.length_size)

@@ -66,21 +66,20 @@ class FractalHeap:
         self._length_size = min(width_of(largest - 1), width_of(largest_object))
         self._blocks = self._listed(fields.address(), fields.number(2))
         self._starts = [block.start for block in self._blocks]
-        self._read: dict[int, bytes] = {}
+        self._data: list[bytes | None] = [None] * len(self._blocks)
 
-    @parses("its heap")
     def object(self, identifier: bytes) -> bytes:
         """The object that a heap ID means (section III.G.4); raises `DamagedHdf5`."""
-        fields = self._source.parse(identifier)
-        flags = fields.number(1)
-        kind = flags >> 4 & 3
+        kind = identifier[0] >> 4 & 3
         if kind == _MANAGED:
-            offset = fields.number(self._shape.offset_size)
-            return self._managed(offset, fields.number(self._length_size))
+            cut = 1 + self._shape.offset_size
+            offset = int.from_bytes(identifier[1:cut], "little")
+            length = int.from_bytes(identifier[cut : cut + self._length_size], "little")
+            return self._managed(offset, length)
         if kind == _TINY:
-            return self._tiny(fields, flags)
+            return self._tiny(identifier)
         if kind == _HUGE:
-            return self._huge_object(fields)
+            return self._huge_object(self._source.parse(identifier[1:]))
         raise DamagedHdf5("its heap has an object of an unknown kind")
 
     def _managed(self, offset: int, length: int) -> bytes:
@@ -91,17 +90,17 @@ class FractalHeap:
         at = offset - block.start
         if at + length > block.size:
             raise DamagedHdf5("an object of its heap is not where it was")
-        data = self._read.get(place)
+        data = self._data[place]
         if data is None:
-            data = self._read[place] = self._source.read(block.address, block.size)
+            data = self._data[place] = self._source.read(block.address, block.size)
         return data[at : at + length]
 
-    def _tiny(self, fields: Fields, flags: int) -> bytes:
+    def _tiny(self, identifier: bytes) -> bytes:
         """An object within its ID; IDs of more than 18 bytes have a second byte of the length."""
-        length = flags & 15
+        length = identifier[0] & 15
         if self.id_size > 18:
-            length = length << 8 | fields.number(1)
-        return fields.take(length + 1)
+            return identifier[2 : 3 + (length << 8 | identifier[1])]
+        return identifier[1 : 2 + length]
 
     def _huge_object(self, fields: Fields) -> bytes:
         """An object outside the blocks: its place in its ID, or in a B-tree by its number."""

@@ -19,7 +19,7 @@ def local_heap(source: Source, address: int) -> bytes:
     return source.read(fields.address(), size)
 
 
-def name_at(heap: bytes, offset: int) -> bytes:
+def local_name(heap: bytes, offset: int) -> bytes:
     """The name at an offset of a local heap, up to its NUL; raises `DamagedHdf5`."""
     end = heap.find(b"\0", offset)
     if end < 0 or offset > len(heap):

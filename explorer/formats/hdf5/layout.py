@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
-from explorer.formats.hdf5.heaps import GlobalHeap, local_heap, name_at
+from explorer.formats.hdf5.heaps import GlobalHeap, local_heap, local_name
 from explorer.formats.hdf5.source import Fields, Source
 
 _MOST_NAMED = 3
+_CONTIGUOUS = (b"\x03\x01", b"\x04\x01")
+"""Versions and class of nearly all layouts in a model's file."""
 
 
 class LayoutClass(IntEnum):
@@ -32,14 +34,13 @@ class Index(Enum):
     BTREE_2 = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """``address`` is of the values, of the chunk index or, virtual, of the mapping in the heap.
 
     ``size`` is in bytes: of contiguous values, ``None`` where only shape and type say it, and of
-    a single chunk with filters. ``chunk`` are the sizes of a chunk, ``item`` bytes an element of
-    it has. ``mask`` are the filters left out of a single chunk, ``unfiltered_edges`` says that
-    chunks which reach beyond the shape went through none.
+    a single chunk with filters. ``chunk`` are the sizes of a chunk. ``mask`` are the filters left
+    out of a single chunk, ``unfiltered_edges`` says that chunks which reach beyond the shape went
+    through none.
     """
 
     kind: LayoutClass
@@ -47,7 +48,7 @@ class Layout:
     size: int | None = None
     data: bytes = b""
     chunk: tuple[int, ...] = ()
-    index: Index = Index.BTREE_1
+    chunk_index: Index = Index.BTREE_1
     mask: int = 0
     unfiltered_edges: bool = False
     heap_index: int = 0
@@ -56,6 +57,8 @@ class Layout:
 @parses("its layout")
 def parse_layout(source: Source, body: bytes) -> Layout:
     """A layout message; raises `DamagedHdf5`, `NotReadHdf5` for versions newer than this."""
+    if body.startswith(_CONTIGUOUS):
+        return Layout(LayoutClass.CONTIGUOUS, *source.extent.unpack_from(body, 2))
     fields = source.parse(body)
     version = fields.number(1)
     if version in (1, 2):
@@ -63,8 +66,6 @@ def parse_layout(source: Source, body: bytes) -> Layout:
     if version not in (3, 4):
         raise NotReadHdf5(f"its layout is of version {version}, which is not read")
     kind = fields.number(1)
-    if kind == LayoutClass.CONTIGUOUS:
-        return Layout(LayoutClass.CONTIGUOUS, fields.address(), fields.length())
     if kind == LayoutClass.COMPACT:
         data = fields.take(fields.number(2))
         return Layout(LayoutClass.COMPACT, size=len(data), data=data)
@@ -114,7 +115,7 @@ def _chunked_4(fields: Fields) -> Layout:
         fields.address(),
         size,
         chunk=_checked(sizes),
-        index=index,
+        chunk_index=index,
         mask=mask,
         unfiltered_edges=bool(flags & 1),
     )
@@ -139,7 +140,7 @@ def external_names(source: Source, body: bytes) -> list[bytes]:
     heap = local_heap(source, fields.address())
     names: list[bytes] = []
     for _ in range(min(used, _MOST_NAMED)):
-        names.append(name_at(heap, fields.length()))
+        names.append(local_name(heap, fields.length()))
         fields.skip(2 * source.length_size)
     return names
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from explorer.formats.hdf5 import btree1, btree2
 from explorer.formats.hdf5.errors import DamagedHdf5, parses
 from explorer.formats.hdf5.fractal_heap import indexed_objects
-from explorer.formats.hdf5.heaps import local_heap, name_at
+from explorer.formats.hdf5.heaps import local_heap, local_name
 from explorer.formats.hdf5.object_header import Message, MessageType
 from explorer.formats.hdf5.source import STRUCT_CODES, Source
 
@@ -28,26 +30,32 @@ Link = int | Elsewhere
 _HARD, _SOFT, _EXTERNAL = 0, 1, 64
 _CACHED_SOFT = 2
 _HASH = 4
+_NODE_HEAD = 8
+_USUAL_SYMBOLS = 8
 
 
+@parses("its table of links")
 def read_links(source: Source, messages: list[Message]) -> dict[bytes, Link]:
-    """The links of the group with these messages, sorted by name, as HDF5 lists them.
+    """The links of the group with these messages: by name, or as made where that was recorded.
 
     Raises `DamagedHdf5`.
     """
     found: dict[bytes, Link] = {}
-    for message in messages:
-        if message.type == MessageType.SYMBOL_TABLE:
-            found |= _symbol_table(source, message.body)
-        elif message.type == MessageType.LINK:
-            name, link = parse_link(source, message.body)
-            found[name] = link
-        elif message.type == MessageType.LINK_INFO:
-            found |= _dense(source, message.body)
-    return dict(sorted(found.items()))
+    made: dict[bytes, int] = {}
+    for kind, _, body in messages:
+        if kind == MessageType.SYMBOL_TABLE:
+            found |= _symbol_table(source, body)
+        elif kind == MessageType.LINK:
+            _add_link(source, body, found, made)
+        elif kind == MessageType.LINK_INFO:
+            for one in _dense(source, body):
+                _add_link(source, one, found, made)
+    names = sorted(found)
+    if made:
+        names.sort(key=lambda name: made.get(name, 0))
+    return {name: found[name] for name in names}
 
 
-@parses("its table of symbols")
 def _symbol_table(source: Source, body: bytes) -> dict[bytes, Link]:
     """The links of an old group: a B-tree of symbol tables, and a local heap (IV.A.2.r)."""
     fields = source.parse(body)
@@ -55,14 +63,21 @@ def _symbol_table(source: Source, body: bytes) -> dict[bytes, Link]:
     heap = local_heap(source, heap_at)
     found: dict[bytes, Link] = {}
     left = len(heap)
-    step = source.length_size + source.offset_size
-    for entries in btree1.leaves(source, tree, btree1.GROUP_NODES, source.length_size):
-        for at in range(source.length_size, len(entries), step):
-            node = int.from_bytes(entries[at : at + source.offset_size], "little")
-            left -= _add_symbols(source, node, heap, found)
-            if left < 0:
-                raise DamagedHdf5("its table of symbols names the same things over and over")
+    for node in sorted(_symbol_nodes(source, tree)):
+        left -= _add_symbols(source, node, heap, found)
+        if left < 0:
+            raise DamagedHdf5("its table of symbols names the same things over and over")
     return found
+
+
+def _symbol_nodes(source: Source, tree: int) -> list[int]:
+    """The addresses of a group's symbol table nodes."""
+    key, address = source.length_size, source.offset_size
+    return [
+        int.from_bytes(entries[at : at + address], "little")
+        for entries in btree1.leaves(source, tree, btree1.GROUP_NODES, key)
+        for at in range(key, len(entries), key + address)
+    ]
 
 
 def _add_symbols(source: Source, address: int, heap: bytes, found: dict[bytes, Link]) -> int:
@@ -71,52 +86,61 @@ def _add_symbols(source: Source, address: int, heap: bytes, found: dict[bytes, L
     An entry is the name's offset, the object's address, a cache type and a scratch pad, in which
     a soft link has the offset of its path.
     """
-    head = source.fields(address, 8)
-    head.expect(b"SNOD", 1)
-    head.skip(1)
     entry = _symbol(source.offset_size)
-    count = head.number(2)
+    block = source.read_up_to(address, _NODE_HEAD + _USUAL_SYMBOLS * entry.size)
+    if block[:5] != b"SNOD\1":
+        raise DamagedHdf5("a node of its table of symbols is not where it was")
+    end = _NODE_HEAD + int.from_bytes(block[6:8], "little") * entry.size
+    if end > len(block):
+        block = source.read(address, end)
     length = 0
-    for name_offset, target, cached, scratch in entry.iter_unpack(
-        source.read(address + 8, count * entry.size)
-    ):
-        name = name_at(heap, name_offset)
-        found[name] = Elsewhere(name_at(heap, scratch)) if cached == _CACHED_SOFT else target
+    for name_at, target, cached, scratch in entry.iter_unpack(block[_NODE_HEAD:end]):
+        name = local_name(heap, name_at)
+        found[name] = Elsewhere(local_name(heap, scratch)) if cached == _CACHED_SOFT else target
         length += len(name)
     return length
 
 
+@lru_cache
 def _symbol(offset_size: int) -> struct.Struct:
     return struct.Struct(f"<{STRUCT_CODES[offset_size] * 2}I4xI12x")
 
 
-@parses("its table of links")
-def _dense(source: Source, body: bytes) -> dict[bytes, Link]:
-    """The links of a large new group, in a heap; none where it is small (IV.A.2.c)."""
+def _dense(source: Source, body: bytes) -> Iterator[bytes]:
+    """The link messages of a large new group, in a heap; none where it is small (IV.A.2.c)."""
     fields = source.parse(body)
     fields.skip(1)
     fields.skip(8 if fields.number(1) & 1 else 0)
     heap, tree = fields.address(), fields.address()
-    found = indexed_objects(source, heap, tree, btree2.LINK_NAMES, _HASH)
-    return dict(parse_link(source, one) for one in found)
+    return indexed_objects(source, heap, tree, btree2.LINK_NAMES, _HASH)
 
 
-@parses("one of its links")
-def parse_link(source: Source, body: bytes) -> tuple[bytes, Link]:
-    """A link message: the name and where it leads (IV.A.2.g)."""
-    fields = source.parse(body)
-    version, flags = fields.number(1), fields.number(1)
+def _add_link(
+    source: Source, body: bytes, found: dict[bytes, Link], made: dict[bytes, int]
+) -> None:
+    """Add a link message: the name and where it leads, when it was made (IV.A.2.g)."""
+    version, flags = body[0], body[1]
     if version != 1:
         raise DamagedHdf5("one of its links has an unknown version")
-    kind = fields.number(1) if flags & 8 else _HARD
-    fields.skip((8 if flags & 4 else 0) + (1 if flags & 16 else 0))
-    name = fields.take(fields.number(1 << (flags & 3)))
-    if kind == _HARD:
-        return name, fields.address()
-    value = fields.take(fields.number(2))
+    made_at = 2 + bool(flags & 8)
+    begin = made_at + (8 if flags & 4 else 0) + bool(flags & 16)
+    name_at = begin + (1 << (flags & 3))
+    end = name_at + int.from_bytes(body[begin:name_at], "little")
+    name, value = body[name_at:end], body[end:]
+    kind = body[2] if flags & 8 else _HARD
+    least = source.offset_size if kind == _HARD else 2
+    if len(value) < least:
+        raise DamagedHdf5("one of its links is too short")
+    number = int.from_bytes(value[:least], "little")
+    found[name] = number if kind == _HARD else _elsewhere(kind, value[2 : 2 + number])
+    if flags & 4:
+        made[name] = int.from_bytes(body[made_at : made_at + 8], "little")
+
+
+def _elsewhere(kind: int, value: bytes) -> Elsewhere:
     if kind == _SOFT:
-        return name, Elsewhere(value)
+        return Elsewhere(value)
     if kind != _EXTERNAL:
-        return name, Elsewhere(b"", is_known=False)
+        return Elsewhere(b"", is_known=False)
     file, _, path = value[1:].partition(b"\0")
-    return name, Elsewhere(path.rstrip(b"\0"), file)
+    return Elsewhere(path.partition(b"\0")[0], file)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
 
 from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
 from explorer.formats.hdf5.source import Source
@@ -28,27 +28,34 @@ class MessageType(IntEnum):
     ATTRIBUTE_INFO = 0x15
 
 
-class Message(NamedTuple):
-    """One message; bit 1 of ``flags`` says that it only points to the message meant."""
-
-    type: int
-    flags: int
-    body: bytes
-
+Message = tuple[int, int, bytes]
+"""Type, flags and body; bit 1 of the flags says that the body only points to the one meant."""
 
 _FIRST_READ = 512
 _MOST_MESSAGES = 1 << 16
 _SHARED = 2
+_CONTINUATION = int(MessageType.CONTINUATION)
 
 _V1_HEAD = struct.Struct("<BxHII")
 _V1_MESSAGE = struct.Struct("<HHBxxx")
 _V2_MESSAGE = struct.Struct("<BHB")
 
 
+def read_heads(source: Source, addresses: Iterable[int]) -> dict[int, bytes]:
+    """The beginning of each object header, read in the order of the file; empty where none is."""
+    return {
+        address: source.read_up_to(address, _FIRST_READ) if address < source.size else b""
+        for address in sorted(addresses)
+    }
+
+
 @parses("its object header")
-def read_messages(source: Source, address: int) -> list[Message]:
-    """All messages of the object whose header is at ``address``, continuation blocks included."""
-    head = source.read_up_to(address, _FIRST_READ)
+def read_messages(source: Source, address: int, head: bytes = b"") -> list[Message]:
+    """All messages of the object whose header is at ``address``, continuation blocks included.
+
+    ``head`` is its beginning, where `read_heads` has read that already.
+    """
+    head = head or source.read_up_to(address, _FIRST_READ)
     if head.startswith(b"OHDR"):
         return _version_2(source, address, head)
     version, _, _, size = _V1_HEAD.unpack_from(head)
@@ -93,17 +100,17 @@ def _collect(
 def _messages(block: bytes, form: struct.Struct, found: list[Message]) -> list[bytes]:
     """Add a block's messages to ``found``; the result is where the header continues."""
     further: list[bytes] = []
-    at, end = 0, len(block) - form.size
-    while at <= end:
+    at, head = 0, form.size
+    end = len(block)
+    while at + head <= end:
         kind, size, flags = form.unpack_from(block, at)
-        at += form.size
-        if at + size > len(block):
+        at += head + size
+        if at > end:
             raise DamagedHdf5("its object header holds a message longer than itself")
-        if kind == MessageType.CONTINUATION:
-            further.append(block[at : at + size])
+        if kind == _CONTINUATION:
+            further.append(block[at - size : at])
         elif kind:
-            found.append(Message(kind, flags, block[at : at + size]))
-        at += size
+            found.append((kind, flags, block[at - size : at]))
     if len(found) > _MOST_MESSAGES:
         raise DamagedHdf5("its object header holds too many messages")
     return further
@@ -125,11 +132,8 @@ def _continued(source: Source, address: int, length: int, signature: bytes) -> b
 
 def own_body(source: Source, message: Message) -> bytes:
     """The body meant by a message: its own, or that of a committed datatype (IV.A.2, sharing)."""
-    return (
-        shared_body(source, message.type, message.body)
-        if message.flags & _SHARED
-        else (message.body)
-    )
+    kind, flags, body = message
+    return shared_body(source, kind, body) if flags & _SHARED else body
 
 
 def shared_body(source: Source, kind: int, reference: bytes) -> bytes:
@@ -140,7 +144,7 @@ def shared_body(source: Source, kind: int, reference: bytes) -> bytes:
         fields.skip(6)
     elif version == 3 and place == 1:
         raise NotReadHdf5("it is kept in a table of shared messages, which is not read")
-    for message in read_messages(source, fields.address()):
-        if message.type == kind and not message.flags & _SHARED:
-            return message.body
+    for found, flags, body in read_messages(source, fields.address()):
+        if found == kind and not flags & _SHARED:
+            return body
     raise DamagedHdf5("the named type it refers to is not where it was")

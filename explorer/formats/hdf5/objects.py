@@ -24,18 +24,19 @@ class ObjectKind(Enum):
 class Hdf5Object:
     """The object whose header is at ``address``; raises `DamagedHdf5` where there is none.
 
-    What it holds is read when first asked for, by one thread.
+    ``head`` is what `read_heads` read there, empty where that was not asked. What the object holds
+    is read when first asked for, by one thread.
     """
 
-    def __init__(self, source: Source, address: int) -> None:
+    def __init__(self, source: Source, address: int, head: bytes = b"") -> None:
         self.source = source
         self.address = address
-        self._messages = read_messages(source, address)
-        self.kind = _kind({message.type for message in self._messages})
+        self._messages = read_messages(source, address, head)
+        self.kind = _kind({message[0] for message in self._messages})
 
-    def at(self, address: int) -> Hdf5Object:
+    def at(self, address: int, head: bytes = b"") -> Hdf5Object:
         """Another object of the same file."""
-        return Hdf5Object(self.source, address)
+        return Hdf5Object(self.source, address, head)
 
     @cached_property
     def links(self) -> dict[bytes, Link]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from functools import lru_cache
+
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.hdf5.errors import DamagedHdf5
 from explorer.formats.storage import Pages
@@ -12,6 +15,12 @@ STRUCT_CODES = {2: "H", 4: "I", 8: "Q"}
 _READ_COST = 64
 _ALWAYS_READ = 4 << 20
 _TIMES_READ = 16
+
+
+@lru_cache
+def _extent(offset_size: int, length_size: int) -> struct.Struct:
+    """An address and a length after it."""
+    return struct.Struct(f"<{STRUCT_CODES[offset_size]}{STRUCT_CODES[length_size]}")
 
 
 def width_of(number: int) -> int:
@@ -26,7 +35,16 @@ class Source:
     once, so more than a few times that means blocks that refer to each other in circles.
     """
 
-    __slots__ = ("_left", "_pages", "base", "length_size", "offset_size", "size", "undefined")
+    __slots__ = (
+        "_left",
+        "_pages",
+        "base",
+        "extent",
+        "length_size",
+        "offset_size",
+        "size",
+        "undefined",
+    )
 
     def __init__(self, pages: Pages, base: int, offset_size: int, length_size: int) -> None:
         self._pages = pages
@@ -35,6 +53,7 @@ class Source:
         self.size = pages.size - base
         self.offset_size = offset_size
         self.length_size = length_size
+        self.extent = _extent(offset_size, length_size)
         self.undefined = (1 << 8 * offset_size) - 1
 
     def fresh(self) -> Source:
