@@ -140,6 +140,7 @@ def _layers(layers: Iterable[Layer]) -> list[Json]:
             "output_shape": _shape(layer.output_shape),
             "parameters": layer.parameters,
             "layers": _layers(layer.children),
+            "inbound": list(layer.inbound),
         }
         for layer in layers
     ]

@@ -237,13 +237,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of the architecture. ``parameters`` is ``None`` where the weights are not here."""
+    """One layer of the architecture. ``parameters`` is ``None`` where the weights are not here.
+
+    ``inbound`` names the layers beside it whose outputs it takes, in any of its calls.
+    """
 
     name: str
     class_name: str
     output_shape: Shape = None
     parameters: int | None = None
     children: tuple[Layer, ...] = ()
+    inbound: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,16 @@ _DEEPEST = 30
 class LayerConfig:
     """One layer, or a model with its ``layers``.
 
-    ``inputs`` names the layers whose first outputs it takes, ``input_shape`` is what it was built
-    with, ``consumed`` the shapes that it records of the layers before it, by their names.
+    ``inputs`` names the layers whose first outputs it takes, ``inbound`` those that any of its
+    calls takes something from, ``input_shape`` is what it was built with, ``consumed`` the shapes
+    that it records of the layers before it, by their names.
     """
 
     name: str
     class_name: str
     config: Mapping[str, Any]
     inputs: tuple[str, ...] = ()
+    inbound: tuple[str, ...] = ()
     input_shape: Shape = None
     consumed: tuple[tuple[str, Shape], ...] = ()
     layers: tuple[LayerConfig, ...] = ()
@@ -73,6 +75,7 @@ def _read(value: Any, deepest: int) -> LayerConfig | None:
         class_name=value["class_name"].rpartition(">")[2],
         config=config,
         inputs=tuple(name for name, _ in found) or tuple(_listed_inputs(nodes)),
+        inbound=tuple(dict.fromkeys([name for name, _ in found] or _all_inputs(nodes))),
         input_shape=_input_shape(value, config),
         consumed=tuple(found),
         layers=_read_all(below, deepest - 1),
@@ -134,6 +137,15 @@ def _listed_inputs(nodes: Any) -> Iterator[str]:
     for tensor in first if isinstance(first, list) else ():
         if isinstance(tensor, list) and tensor and isinstance(tensor[0], str):
             yield tensor[0]
+
+
+def _all_inputs(nodes: Any) -> Iterator[str]:
+    """Keras 1 and 2: the tensors of every call, and those among the arguments of a call."""
+    for call in nodes if isinstance(nodes, list) else ():
+        yield from _listed_inputs([call])
+        for tensor in call if isinstance(call, list) else ():
+            arguments = tensor[3] if isinstance(tensor, list) and len(tensor) > 3 else None
+            yield from _listed_inputs([list(_mapping(arguments).values())])
 
 
 # Output shapes
@@ -221,9 +233,21 @@ def _layers(
             output_shape=shapes[layer.name],
             parameters=absent if count is None else count,
             children=_layers(layer, below, count_at, count),
+            inbound=before,
         )
-        for layer, below, count in zip(model.layers, places, counts, strict=True)
+        for layer, below, count, before in zip(
+            model.layers, places, counts, _inbound(model), strict=True
+        )
     )
+
+
+def _inbound(model: LayerConfig) -> list[tuple[str, ...]]:
+    """For each layer of a model those beside it that it takes something from."""
+    if model.is_chain:
+        names = [(layer.name,) for layer in model.layers]
+        return [(), *names][: len(names)]
+    beside = {layer.name for layer in model.layers}
+    return [tuple(n for n in layer.inbound if n in beside) for layer in model.layers]
 
 
 def _places(model: LayerConfig, place: Place) -> list[Place]:
