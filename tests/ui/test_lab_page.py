@@ -62,6 +62,20 @@ def test_a_number_that_will_not_do_stays_and_is_told(
     assert driver.window.lab.settings.wrong_field() is None
 
 
+def test_a_wrong_number_outlasts_enter_and_another_page(driver: Driver) -> None:
+    driver.enter("lab.epochs", "0")
+    field = driver.find(WholeNumber, "lab.epochs")
+    field.setFocus()
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    driver.click("nav.browse")
+    driver.click("nav.lab")
+    assert field.text() == "0"
+    assert field.problem()
+    field.stepUp()
+    assert field.property("invalid") is False
+    assert field.text() == str(field.value()) == "5"
+
+
 def test_a_learning_rate_trains_as_it_was_typed(driver: Driver) -> None:
     driver.enter("lab.learning_rate", "2.5e-3")
     assert driver.train().ref.settings.learning_rate == 0.0025

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QFocusEvent, QValidator
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QShowEvent, QValidator
 from PySide6.QtWidgets import QLineEdit, QSpinBox, QWidget
 
 from explorer.ui.widgets import describe, restyle, spin_box_look
@@ -38,6 +38,10 @@ class WholeNumber(QSpinBox):
         super().setValue(value)
         self._edited()  # Qt tells of a new number, not of a text that was wrong
 
+    def stepBy(self, steps: int) -> None:
+        super().stepBy(steps)  # from a wrong text, Qt steps to the last right number
+        self._edited()
+
     def problem(self) -> str:
         """What is wrong with the text; empty where it is a number that will do."""
         if self.hasAcceptableInput():
@@ -56,9 +60,22 @@ class WholeNumber(QSpinBox):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         if self.hasAcceptableInput():
             super().focusOutEvent(event)
-        else:  # Qt would put the last right number in its place
+        else:  # Qt would put the last right number in its place; so in the next three
             self.lineEdit().event(event)
             QWidget.focusOutEvent(self, event)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        if self.hasAcceptableInput():
+            super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        if self.hasAcceptableInput():
+            super().showEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if self.hasAcceptableInput() or not enter:
+            super().keyPressEvent(event)
 
     def _edited(self) -> None:
         _mark(self, not self.hasAcceptableInput())
