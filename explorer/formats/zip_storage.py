@@ -72,7 +72,9 @@ class ZipStorage(Storage):
                 f"{outer.name} starts like a zip archive, but its list of members at the end is "
                 f"missing or damaged ({error}). The file was cut short: copy or download it again."
             ) from error
-        self._infos = {i.filename: i for i in self._zip.infolist() if not i.is_dir()}
+        self._infos = {
+            i.filename: i for i in self._zip.infolist() if i.filename[-1:] not in ("", "/")
+        }
         self.escaping = tuple(name for name in self._infos if not stays_inside(name))
         kept = self._infos.keys() - set(self.escaping)
         self._index = MemberIndex({name: self._infos[name].file_size for name in kept})

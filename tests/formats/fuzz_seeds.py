@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -50,6 +54,87 @@ def _npz(folder: Path) -> Path:
     return folder / "x.npz"
 
 
+def _safetensors(folder: Path) -> Path:
+    from safetensors.numpy import save_file
+
+    tensors = {"a": np.arange(50), "b": np.ones((3, 4), np.float32)}
+    save_file(tensors, folder / "x.safetensors", metadata={"format": "tf"})
+    return folder / "x.safetensors"
+
+
+def _onnx(folder: Path) -> Path:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.ones((3, 4), np.float32), "w")
+    typed = helper.make_tensor("t", TensorProto.INT32, [3], [1, 2, 3])
+    inner = helper.make_graph([helper.make_node("Relu", ["x"], ["r"])], "then", [], [])
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=typed),
+        helper.make_node("If", ["b"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])
+    graph = helper.make_graph(nodes, "net", [given], [given], [weight, typed])
+    onnx.save(helper.make_model(graph, producer_name="hand"), folder / "x.onnx")
+    return folder / "x.onnx"
+
+
+def _tfjs(folder: Path) -> Path:
+    weights = [
+        {"name": "dense/kernel", "shape": [3, 4], "dtype": "float32"},
+        {"name": "words", "shape": [2], "dtype": "string"},
+        {
+            "name": "q",
+            "shape": [5],
+            "dtype": "float32",
+            "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1.0},
+        },
+    ]
+    layer = {"class_name": "Dense", "config": {"name": "dense", "units": 4}}
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}}
+    value = {
+        "format": "layers-model",
+        "modelTopology": {"keras_version": "2.4.0", "model_config": config},
+        "weightsManifest": [{"paths": ["a.bin", "b.bin"], "weights": weights}],
+    }
+    model = folder / "model"
+    model.mkdir()
+    (model / "model.json").write_text(json.dumps(value))
+    (model / "a.bin").write_bytes(bytes(30))
+    (model / "b.bin").write_bytes(bytes(18) + b"\1\0\0\0a\2\0\0\0bc" + bytes(5))
+    return model
+
+
+def _zip(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, name in _members():
+            archive.write(path, name)
+    return folder / "x.zip"
+
+
+def _tar(folder: Path) -> Path:
+    return _tarred(folder / "x.tar", "w")
+
+
+def _targz(folder: Path) -> Path:
+    return _tarred(folder / "x.tar.gz", "w:gz")
+
+
+def _tarred(target: Path, mode: Literal["w", "w:gz"]) -> Path:
+    with tarfile.open(target, mode) as archive:
+        for path, name in _members():
+            archive.add(path, name)
+    return target
+
+
+def _members() -> Iterator[tuple[Path, str]]:
+    """The files of a SavedModel, and their names in an archive."""
+    model = corpus.folder() / "half_plus_two_tf1"
+    for path in sorted(model.rglob("*")):
+        if path.is_file():
+            yield path, f"m/{path.relative_to(model)}"
+
+
 _VARIABLES = ("variables/variables.index", "variables/variables.data-00000-of-00001")
 
 SEEDS = {
@@ -72,5 +157,11 @@ SEEDS = {
         Seed("tflite", "face_detection_short_range.tflite"),
         Seed("npy", _npy),
         Seed("npz", _npz),
+        Seed("safetensors", _safetensors),
+        Seed("onnx", _onnx),
+        Seed("tfjs", _tfjs, ("model.json", "a.bin", "b.bin")),
+        Seed("zip", _zip),
+        Seed("tar", _tar),
+        Seed("tar_gz", _targz),
     )
 }
