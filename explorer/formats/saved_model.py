@@ -47,7 +47,7 @@ from explorer.formats.schema import keras_metadata_pb2
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.storage import Entry, Storage
 from explorer.formats.stored_meta_graph import StoredMetaGraph, meta_graphs_of
-from explorer.formats.stored_variables import StoredVariables
+from explorer.formats.stored_variables import OBJECT_GRAPH_KEY, StoredVariables
 from explorer.formats.tensor_bundle import open_bundle
 from explorer.formats.text import count_text
 from explorer.formats.text_proto import text_file
@@ -200,10 +200,16 @@ class _SavedModel:
         operations, and the names under which the variables are saved.
         """
         stored = self.variables.tensors() if self.variables else ()
-        if stored or self.objects.graph.variables:
+        if self._has_variables():
             found = self._constants(_SMALLEST_LISTED)
             return [*stored, *(tensor for tensor in found if tensor.dtype != "string")]
-        return list(self._constants())
+        return [*stored, *self._constants()]
+
+    def _has_variables(self) -> bool:
+        """TensorFlow 2 stores its object graph even where there is no variable beside it."""
+        stored = self.variables.tensors() if self.variables else ()
+        named = any(tensor.path != OBJECT_GRAPH_KEY for tensor in stored)
+        return named or bool(self.objects.graph.variables)
 
     def _constants(self, smallest: int = 0) -> Iterator[Tensor]:
         for graph in self.meta_graphs:
@@ -240,18 +246,18 @@ class _SavedModel:
         """What the folder holds."""
         stored = self.variables
         return Contents(
-            weights=stored.holds(Role.WEIGHT) if stored else self._weights_in_graph(),
+            weights=self._weights(),
             optimizer=stored.holds(Role.OPTIMIZER) if stored else Tri.NO,
             architecture=self.objects.architecture(),
             compile=yes_if(self.objects.has_training_config()),
             signatures=yes_if(any(graph.has_signatures() for graph in self.meta_graphs)),
         )
 
-    def _weights_in_graph(self) -> Tri:
-        """Weights may have been frozen into constants."""
-        if self.objects.graph.variables:
-            return Tri.PARTLY
-        return yes_if(any(graph.graph.holds_weights() for graph in self.meta_graphs))
+    def _weights(self) -> Tri:
+        """Stored variables; without any, weights may have been frozen into constants."""
+        if not self._has_variables():
+            return yes_if(any(graph.graph.holds_weights() for graph in self.meta_graphs))
+        return self.variables.holds(Role.WEIGHT) if self.variables else Tri.PARTLY
 
     @cached_property
     def assets(self) -> Mapping[str, str]:
@@ -259,7 +265,7 @@ class _SavedModel:
         return {
             f"{ASSETS_FOLDER}/{asset.filename}": asset.tensor_info.name
             for graph in self.meta_graphs
-            for asset in graph.message.asset_file_def
+            for asset in graph.assets
         }
 
     def functions(self) -> Sequence[SavedFunction]:

@@ -57,10 +57,7 @@ def meta_graph_attributes(meta_graph: StoredMetaGraph) -> Attributes:
         *meta_graph.initializers(),
         ("save operation", saver.save_tensor_name),
         ("restore operation", saver.restore_op_name),
-        *(
-            (f"asset {asset.filename}", asset.tensor_info.name)
-            for asset in meta_graph.message.asset_file_def
-        ),
+        *((f"asset {asset.filename}", asset.tensor_info.name) for asset in meta_graph.assets),
         *((f"alias of {name}", alias) for name, alias in sorted(info.function_aliases.items())),
     ]
     return [(name, text) for name, text in found if text]

@@ -13,10 +13,11 @@ from explorer.formats.artifact import Signature, SignatureTensor
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.stored_graph import StoredGraph
 from explorer.formats.tf_types import dtype_name, shape_of
-from explorer.formats.wire import ProtoFile, Span, Wire
+from explorer.formats.wire import ProtoFile, Span, Wire, parsed
 
 INIT_SIGNATURE = "__saved_model_init_op"
 _GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
+_ASSETS = "saved_model_assets"
 _INIT_COLLECTIONS = {"saved_model_main_op": "main op", "legacy_init_op": "legacy init op"}
 
 
@@ -49,6 +50,18 @@ class StoredMetaGraph:
     def has_signatures(self) -> bool:
         """Whether there is any that a person can call."""
         return any(key != INIT_SIGNATURE for key in self.message.signature_def)
+
+    @cached_property
+    def assets(self) -> list[pb.AssetFileDef]:
+        """The files in the folder ``assets`` that the graph reads, each with its tensor.
+
+        TensorFlow 1 packs them into a collection.
+        """
+        found = list(self.message.asset_file_def)
+        if _ASSETS in self.message.collection_def:
+            packed = self.message.collection_def[_ASSETS].any_list.value
+            found += [parsed(item.value, pb.AssetFileDef) for item in packed]
+        return found
 
     def initializers(self) -> list[tuple[str, str]]:
         """The operations that a loader runs before anything else: title and name."""

@@ -16,7 +16,7 @@ LARGEST_TEXT = 32 << 20
 """Bytes of text that are parsed; it takes some seconds per ten megabytes."""
 
 _FIRST_FIELD = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?(?:\s+|#[^\n]*\n)*(\w+)\s*(?::?\s*[{<]|:\s*\d)", re.ASCII
+    rb"\A(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*(\w+)\s*(?:[{<]|:\s*[{<\d])", re.ASCII
 )
 _PEEK = 4096
 
