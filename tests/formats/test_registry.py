@@ -15,6 +15,7 @@ import pytest
 from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.registry import FORMATS, open_artifact
 from explorer.formats.storage import LocalStorage
+from tests.formats.fuzz_seeds import SEEDS, make_seed
 
 
 def refused(path: Path | str) -> UnreadableArtifact:
@@ -39,21 +40,36 @@ def opened_as_unknown(path: Path) -> Artifact:
 # By content
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("emotion_model.hdf5", "keras_hdf5"),
-        ("sleep_stages.keras", "keras_archive"),
-        ("face_detection_short_range.tflite", "tflite"),
-    ],
-)
-@pytest.mark.parametrize("ending", ["", ".keras", ".h5", ".tflite", ".index", ".txt", ".PB"])
+KINDS = {
+    "keras_hdf5": "keras_hdf5",
+    "keras_archive": "keras_archive",
+    "tflite": "tflite",
+    "npy": "numpy",
+    "npz": "npz",
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+    "zip": "saved_model",
+    "tar": "saved_model",
+    "tar_gz": "saved_model",
+}
+"""For each seed that is one file, the format that it opens as."""
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("samples")
+    return {name: make_seed(SEEDS[name], folder / name) for name in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_content_decides_not_the_ending(
-    corpus: Path, tmp_path: Path, name: str, expected: str, ending: str
+    corpus: Path, samples: dict[str, Path], tmp_path: Path, kind: str
 ) -> None:
-    copy = tmp_path / f"model{ending}"
-    shutil.copy(corpus / name, copy)
-    assert format_of(copy) == expected
+    endings = {ending for row in FORMATS for ending in row.endings}
+    for ending in (*endings, ".txt", ".H5", ".zip", ".tar.gz"):
+        copy = tmp_path / f"model{ending}"
+        shutil.copy(samples[kind], copy)
+        assert format_of(copy) == KINDS[kind], ending
 
 
 @pytest.mark.parametrize(
