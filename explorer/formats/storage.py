@@ -7,7 +7,6 @@ that would leave the folder, by ``..`` or through a symbolic link, is refused.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import threading
@@ -71,7 +70,10 @@ class Storage(ABC):
         return Inside(self, member)
 
     def leads_out(self, member: str) -> bool:
-        """Whether a symbolic link leads out of this folder."""
+        """Whether a symbolic link leads out of this folder.
+
+        Raises `UnreadableArtifact` where it leads to itself.
+        """
         return False
 
     @property
@@ -103,15 +105,26 @@ def joined(folder: str, name: str) -> str:
 
 
 def walk(storage: Storage, folder: str = "") -> Iterator[tuple[str, Entry]]:
-    """Every member of ``folder`` and below it with its path; links are not followed."""
+    """Every member of ``folder`` and below it with its path.
+
+    Links are not followed, and folders that may not be read hold nothing.
+    """
     pending = [folder]
     while pending:
         above = pending.pop()
-        for entry in storage.entries(above):
+        for entry in _entries(storage, above):
             member = joined(above, entry.name)
             yield member, entry
             if entry.is_folder:
                 pending.append(member)
+
+
+def _entries(storage: Storage, folder: str) -> list[Entry]:
+    """None where a folder may not be read."""
+    try:
+        return storage.entries(folder)
+    except OSError:
+        return []
 
 
 def escaping_links(storage: Storage) -> Iterator[Hazard]:
@@ -121,10 +134,16 @@ def escaping_links(storage: Storage) -> Iterator[Hazard]:
     """
     if not storage.is_folder:
         return
-    with contextlib.suppress(OSError):
-        for member, entry in itertools.islice(walk(storage), _MOST_WALKED):
-            if entry.link and storage.leads_out(member):
-                yield Hazard(HazardKind.SYMBOLIC_LINK, member, entry.link)
+    for member, entry in itertools.islice(walk(storage), _MOST_WALKED):
+        if entry.link and _leads_out(storage, member):
+            yield Hazard(HazardKind.SYMBOLIC_LINK, member, entry.link)
+
+
+def _leads_out(storage: Storage, member: str) -> bool:
+    try:
+        return storage.leads_out(member)
+    except UnreadableArtifact:
+        return False
 
 
 class Inside(Storage):
@@ -178,7 +197,7 @@ class LocalStorage(Storage):
 
     def _locate(self, member: str) -> Path:
         path = self._path / check_member(member) if member else self._path
-        if not path.resolve().is_relative_to(self._path):
+        if self.leads_out(member):
             raise UnreadableArtifact(
                 f"{member} is a symbolic link that leads out of {self.name}, so it is not "
                 "followed. Copy the folder with its links resolved, and open the copy."
@@ -202,8 +221,10 @@ class LocalStorage(Storage):
         """Whether a symbolic link leads out of this folder."""
         try:
             return not (self._path / member).resolve().is_relative_to(self._path)
-        except (OSError, RuntimeError):  # a loop of links leads nowhere
-            return False
+        except (OSError, RuntimeError) as error:  # Python 3.12 and older
+            raise UnreadableArtifact(
+                f"{member} is a symbolic link that leads to itself."
+            ) from error
 
     def size(self, member: str = "") -> int | None:
         """Bytes of a file, or ``None`` where there is no such file."""

@@ -11,9 +11,10 @@ import fsspec
 import numpy as np
 import pytest
 
-from explorer.formats.artifact import Role, UnreadableArtifact
+from explorer.formats.artifact import HazardKind, Role, UnreadableArtifact
+from explorer.formats.files import folder_nodes
 from explorer.formats.registry import open_artifact
-from explorer.formats.storage import LocalStorage, Pages, Storage, open_storage
+from explorer.formats.storage import LocalStorage, Pages, Storage, escaping_links, open_storage
 
 FILES = {"a.txt": b"0123456789", "sub/b.bin": b"\x01" * 7, "sub/deep/c": b"z"}
 
@@ -88,6 +89,60 @@ def test_a_link_out_of_the_folder_is_not_followed(local: Storage, tmp_path: Path
         + (tmp_path / "model/inside").lstat().st_size
         + (tmp_path / "model/outside").lstat().st_size
     )
+
+
+def test_links_out_of_the_folder_are_told_and_others_are_not(
+    local: Storage, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").mkdir()
+    links = {
+        "inside": "a.txt",
+        "sub/up": "../a.txt",
+        "absolute": tmp_path / "model" / "a.txt",
+        "loop": "loop",
+        "broken": "nothing",
+        "outside": "../secret",
+        "sub/passwords": "/etc/passwd",
+        "gone": "../../gone",
+    }
+    for name, target in links.items():
+        (tmp_path / "model" / name).symlink_to(target)
+    found = [(hazard.kind, hazard.where, hazard.target) for hazard in escaping_links(local)]
+    kind = HazardKind.SYMBOLIC_LINK
+    assert sorted(found) == [
+        (kind, "gone", "../../gone"),
+        (kind, "outside", "../secret"),
+        (kind, "sub/passwords", "/etc/passwd"),
+    ]
+    shown = {entry.name: entry.link for entry in local.entries() if entry.link}
+    assert shown == {k: str(v) for k, v in links.items() if "/" not in k}
+    with pytest.raises(UnreadableArtifact):
+        local.read("loop")
+
+
+def test_members_are_storages_of_their_own(storage: Storage) -> None:
+    sub = storage.below("sub")
+    assert (sub.name, sub.is_folder) == ("sub", True)
+    assert sub.read("deep/c") == b"z"
+    file = sub.below("b.bin")
+    assert (file.size(), file.is_folder, file.read()) == (7, False, b"\x01" * 7)
+    above = file.parent()
+    assert above is not None
+    assert [entry.name for entry in above.entries()] == ["b.bin", "deep"]
+    with pytest.raises(UnreadableArtifact):
+        storage.below("../a")
+
+
+def test_files_folders_and_links_have_nodes(local: Storage, tmp_path: Path) -> None:
+    nodes = {node.name: node for node in folder_nodes(local)}
+    assert [(n.name, n.kind, n.has_children) for n in nodes.values()] == [
+        ("a.txt", "file", False),
+        ("sub", "2 files", True),
+    ]
+    assert [node.name for node in nodes["sub"].children(1, 2)] == ["deep"]
+    (tmp_path / "model" / "link").symlink_to("/etc")
+    link = folder_nodes(local)[1]
+    assert (link.kind, link.summary, link.has_children) == ("link", "→ /etc", False)
 
 
 def test_parents(storage: Storage) -> None:
