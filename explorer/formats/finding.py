@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.storage import Entry, Storage, joined
+from explorer.formats.storage import Entry, Storage, joined, readable_entries
 
 SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 CHECKPOINT_INDEX = ".index"
@@ -50,7 +49,7 @@ def model_folders(storage: Storage) -> Iterator[Found]:
         if not pending:
             return
         folder = pending.popleft()
-        entries = _entries(storage, folder)
+        entries = readable_entries(storage, folder)
         names = {entry.name for entry in entries}
         is_whole = bool(names & set(SAVED_MODEL)) or names >= _UNPACKED_ARCHIVE
         found = Found(folder, is_whole or _has_checkpoint(entries), _model_files(entries, is_whole))
@@ -82,10 +81,3 @@ def _is_model(name: str) -> bool:
 def _is_part(name: str, files: set[str]) -> bool:
     stem, _, ending = name.rpartition(".")
     return ending == "meta" and stem + CHECKPOINT_INDEX in files
-
-
-def _entries(storage: Storage, folder: str) -> list[Entry]:
-    try:
-        return storage.entries(folder)
-    except (OSError, UnreadableArtifact):
-        return []

@@ -112,18 +112,18 @@ def walk(storage: Storage, folder: str = "") -> Iterator[tuple[str, Entry]]:
     pending = [folder]
     while pending:
         above = pending.pop()
-        for entry in _entries(storage, above):
+        for entry in readable_entries(storage, above):
             member = joined(above, entry.name)
             yield member, entry
             if entry.is_folder:
                 pending.append(member)
 
 
-def _entries(storage: Storage, folder: str) -> list[Entry]:
-    """None where a folder may not be read."""
+def readable_entries(storage: Storage, folder: str) -> list[Entry]:
+    """The members of ``folder``; none where it may not be read."""
     try:
         return storage.entries(folder)
-    except OSError:
+    except (OSError, UnreadableArtifact):
         return []
 
 
