@@ -21,6 +21,8 @@ class Model(IntEnum):
     BUFFERS = 4
     METADATA = 6
     SIGNATURE_DEFS = 7
+    EXTERNAL_BUFFER_GROUPS = 8
+    EXTERNAL_BUFFERS = 9
 
 
 class OperatorCode(IntEnum):
@@ -54,7 +56,16 @@ class TensorField(IntEnum):
     SPARSITY = 6
     SHAPE_SIGNATURE = 7
     HAS_RANK = 8
+    VARIANT_TENSORS = 9
     EXTERNAL_BUFFER = 10
+
+
+class VariantSubType(IntEnum):
+    """Fields of what a variant tensor holds."""
+
+    SHAPE = 0
+    TYPE = 1
+    HAS_RANK = 2
 
 
 class Quantization(IntEnum):
@@ -64,7 +75,40 @@ class Quantization(IntEnum):
     MAX = 1
     SCALE = 2
     ZERO_POINT = 3
+    DETAILS_TYPE = 4
+    DETAILS = 5
     QUANTIZED_DIMENSION = 6
+
+
+class QuantizationDetails(IntEnum):
+    """Which table the details of a quantization are."""
+
+    CUSTOM_QUANTIZATION = 1
+    BLOCKWISE_QUANTIZATION = 2
+    MULTI_AXIS_QUANTIZATION = 3
+
+
+class BlockwiseQuantization(IntEnum):
+    """Fields of a quantization in blocks; tensors of the same graph hold scales and zero points."""
+
+    SCALES = 0
+    ZERO_POINTS = 1
+    BLOCK_SIZE = 2
+
+
+class SparsityParameters(IntEnum):
+    """Fields of how a sparse tensor is stored."""
+
+    TRAVERSAL_ORDER = 0
+    BLOCK_MAP = 1
+    DIM_METADATA = 2
+
+
+class DimensionMetadata(IntEnum):
+    """Fields of one dimension of a sparse tensor; format 0 is dense, 1 compressed rows."""
+
+    FORMAT = 0
+    DENSE_SIZE = 1
 
 
 class Operator(IntEnum):
@@ -73,6 +117,15 @@ class Operator(IntEnum):
     OPCODE_INDEX = 0
     INPUTS = 1
     OUTPUTS = 2
+    BUILTIN_OPTIONS_TYPE = 3
+    BUILTIN_OPTIONS = 4
+    CUSTOM_OPTIONS = 5
+    MUTATING_VARIABLE_INPUTS = 7
+    INTERMEDIATES = 8
+    LARGE_CUSTOM_OPTIONS_OFFSET = 9
+    LARGE_CUSTOM_OPTIONS_SIZE = 10
+    BUILTIN_OPTIONS_2_TYPE = 11
+    BUILTIN_OPTIONS_2 = 12
 
 
 class Buffer(IntEnum):
@@ -81,6 +134,22 @@ class Buffer(IntEnum):
     DATA = 0
     OFFSET = 1
     SIZE = 2
+
+
+class ExternalBuffer(IntEnum):
+    """Fields of a buffer in another file, which its group names."""
+
+    ID = 0
+    GROUP = 1
+    OFFSET = 2
+    LENGTH = 3
+    PACKING = 4
+
+
+class ExternalBufferGroup(IntEnum):
+    """Fields of a file that holds buffers."""
+
+    NAME = 0
 
 
 class Metadata(IntEnum):
@@ -110,12 +179,49 @@ class ConversionMetadata(IntEnum):
     """Fields of the converter's own note, a FlatBuffer inside a buffer."""
 
     ENVIRONMENT = 0
+    OPTIONS = 1
 
 
 class Environment(IntEnum):
     """Fields of the note's environment."""
 
     TENSORFLOW_VERSION = 0
+    API_VERSION = 1
+    MODEL_TYPE = 2
+
+
+class ConversionOptions(IntEnum):
+    """Fields of how the model was converted."""
+
+    MODEL_OPTIMIZATION_MODES = 0
+    ALLOW_CUSTOM_OPS = 1
+    ENABLE_SELECT_TF_OPS = 2
+    FORCE_SELECT_TF_OPS = 3
+
+
+MODEL_TYPES = (
+    "not said",
+    "SavedModel",
+    "Keras model",
+    "concrete functions",
+    "GraphDef",
+    "session",
+    "JAX",
+    "PyTorch",
+)
+"""What was converted, by number of the note's ``ModelType``."""
+
+OPTIMIZATION_MODES = {
+    1001: "float16 weights",
+    1002: "dynamic range quantization",
+    1003: "full integer quantization",
+    1004: "16-bit activations",
+    2000: "quantization-aware training",
+    3001: "random sparsity",
+    3002: "block sparsity",
+    3003: "structured sparsity",
+}
+"""By number of the note's ``ModelOptimizationMode``."""
 
 
 DTYPES = (
@@ -140,10 +246,31 @@ DTYPES = (
     "bfloat16",
     "int2",
     "uint4",
+    "float8_e4m3fn",
+    "float8_e5m2",
 )
-"""By number of the schema's ``TensorType``."""
+"""By number of the schema's ``TensorType``; the last two are of LiteRT 2."""
 
 CUSTOM_OPERATOR = 32
+
+CALLED_GRAPHS: dict[int, tuple[tuple[str, int], ...]] = {
+    16: (("subgraph", 0),),
+    92: (("then", 0), ("else", 1)),
+    93: (("condition", 0), ("body", 1)),
+    103: (("initialization", 0),),
+}
+"""By number of the schema's ``BuiltinOptions``: fields that hold the index of a graph."""
+
+CALLED_GRAPHS_2: dict[int, tuple[tuple[str, int], ...]] = {
+    6: (("body", 1),),
+    7: (("update", 6),),
+    13: (("body", 5),),
+    14: (("comparator", 2),),
+    15: (("condition", 0), ("body", 1)),
+    21: (("decomposition", 1),),
+}
+"""The same for ``BuiltinOptions2``, which belong to StableHLO's operators."""
+
 
 _OPERATOR_NAMES = """
 ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE
