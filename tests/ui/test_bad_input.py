@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from explorer.ui.driver import Driver
 
@@ -33,6 +35,30 @@ def test_a_file_that_is_no_model(driver: Driver, tmp_path: Path) -> None:
     assert "letter.txt is no model that can be read here" in notice.text
     (entry,) = driver.window.session.artifacts
     assert entry.artifact.size == path.stat().st_size
+
+
+def test_many_notes_leave_room_for_the_tree(driver: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear reader, this is no model.")
+    artifact = driver.open(path).artifact
+    notes = driver.find(QLabel, "browse.notes")
+    assert notes.text() == f"{artifact.notes[0]}\n… and {len(artifact.notes) - 1} more"
+    assert notes.toolTip() == "\n".join(artifact.notes)
+
+
+def test_a_model_in_an_archive_is_shown_and_not_loaded(
+    driver: Driver, corpus: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "models.zip", "w") as archive:
+        archive.write(corpus / "emotion_model.hdf5", "emotion.h5")
+    entry = driver.open(tmp_path / "models.zip")
+    assert (entry.artifact.name, entry.artifact.format) == ("emotion.h5", "keras_hdf5")
+    driver.click("nav.predict")
+    load = driver.find(QPushButton, "predict.load")
+    assert not load.isEnabled()
+    assert (
+        "Unpack the archive to load the model" in driver.find(QLabel, "predict.load.about").text()
+    )
 
 
 def test_an_empty_file(driver: Driver, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTabBar, QVBoxLayout, QWidget
 
@@ -12,6 +14,9 @@ from explorer.ui.session import ArtifactEntry
 from explorer.ui.widgets import ElidedLabel, button, chip, clear_layout, describe, label
 
 TREE, SIGNATURES = "tree", "signatures"
+
+_MOST_NOTES = 4
+"""More would push the tree out of a small window."""
 
 
 class Header(QWidget):
@@ -80,10 +85,18 @@ class Header(QWidget):
         self._name.setText(artifact.name)
         self._show_chips(entry)
         self.show_counts(entry)
-        self._notes.setText("\n".join(artifact.notes))
-        self._notes.setVisible(bool(artifact.notes))
+        self._show_notes(artifact.notes)
         self.tabs.setCurrentIndex(0)
         self.tabs.setTabVisible(1, bool(artifact.signatures))
+
+    def _show_notes(self, notes: Sequence[str]) -> None:
+        """All of a few notes; of many the first alone, and the rest on pointing at it."""
+        shown = list(notes)
+        if len(notes) > _MOST_NOTES:
+            shown = [notes[0], self.tr("… and {count} more").format(count=len(notes) - 1)]
+        self._notes.setText("\n".join(shown))
+        self._notes.setToolTip("\n".join(notes) if len(notes) > _MOST_NOTES else "")
+        self._notes.setVisible(bool(notes))
 
     def offer_signatures(self) -> None:
         """Show the Signatures tab: the artifact turned out to have functions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -45,7 +46,7 @@ class LoadCard(Card):
         self.demo = ComboBox("predict.demo", self.tr("Model that is built first"))
         for box in (self.loader, self.demo):
             box.activated.connect(self._chosen)
-        self._about = label("", "small", wrap=True)
+        self._about = label("", "small", wrap=True, name="predict.load.about")
         self.load = button(self.tr("Load"), "predict.load", shortcut="Ctrl+L")
         self.load.clicked.connect(self.load_asked)
         for widget in (self.loader, self._about, self._demo_caption, self.demo, self.load):
@@ -60,7 +61,7 @@ class LoadCard(Card):
         self.setVisible(isinstance(entry, ArtifactEntry))
         if not isinstance(entry, ArtifactEntry):
             return
-        for key in LOADERS_BY_FORMAT.get(entry.artifact.format, ()):
+        for key in _loaders(entry):
             self.loader.addItem(_call(LOADERS[key], entry), key)
         before = chosen if isinstance(chosen, LoadRef) else None
         key = before.loader if before is not None else _proposed(entry)
@@ -90,11 +91,17 @@ class LoadCard(Card):
         self.demo.setVisible(needs)
         self.load.setEnabled(loader is not None)
         if loader is None:
-            self._about.setText(
-                self.tr("Nothing here loads this format. Browse shows what it holds.")
-            )
+            self._about.setText(self._why_none())
         else:
             self._about.setText(self.tr(loader.about))
+
+    def _why_none(self) -> str:
+        if isinstance(self._entry, ArtifactEntry) and self._entry.artifact.archive:
+            return self.tr(
+                "It lies inside the archive {name}. Unpack the archive to load the model; Browse "
+                "shows what it holds."
+            ).format(name=self._entry.artifact.archive)
+        return self.tr("Nothing here loads this format. Browse shows what it holds.")
 
     def _loader(self) -> Loader | None:
         key = self.loader.currentData()
@@ -128,6 +135,11 @@ class LoadCard(Card):
         for widget in (self.loader, self.demo):
             widget.setEnabled(not busy)
         self.load.setEnabled(not busy and self._loader() is not None)
+
+
+def _loaders(entry: ArtifactEntry) -> Sequence[str]:
+    """The keys of the loaders to offer; TensorFlow cannot read what lies in an archive."""
+    return () if entry.artifact.archive else LOADERS_BY_FORMAT.get(entry.artifact.format, ())
 
 
 def _proposed(entry: ArtifactEntry) -> str:
