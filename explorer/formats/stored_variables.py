@@ -83,15 +83,24 @@ class StoredVariables:
         self._details = details
         self.problem = ""
         saved = self._saved_graph()
-        self._attributes = {
-            attribute.checkpoint_key: _Attribute(index, attribute.name, attribute.full_name)
-            for index, node in enumerate(saved.nodes if saved else ())
-            for attribute in node.attributes
-        }
+        self._attributes = dict(self._stored_attributes(saved)) if saved else {}
         names = {a.node: a.full_name for a in self._attributes.values() if a.name == _VALUE}
         self.graph: ObjectGraph | None = None
         if saved is not None:
             self.graph = graph(names) or ObjectGraph(saved.nodes, names)
+
+    def _stored_attributes(self, saved: TrackableObjectGraph) -> Iterator[tuple[str, _Attribute]]:
+        """What is stored of each object, by key; of a table one key stands for ``key-keys`` too."""
+        known = {
+            attribute.checkpoint_key: _Attribute(index, attribute.name, attribute.full_name)
+            for index, node in enumerate(saved.nodes)
+            for attribute in node.attributes
+        }
+        yield from known.items()
+        for key in self.bundle.entries:
+            several = known.get(key.rpartition("-")[0])
+            if key not in known and several is not None:
+                yield key, several
 
     def _saved_graph(self) -> TrackableObjectGraph | None:
         if OBJECT_GRAPH_KEY not in self.bundle.entries:
@@ -111,8 +120,12 @@ class StoredVariables:
 
     @cached_property
     def by_node(self) -> Mapping[int, Variable]:
-        """The variables by their node in the object graph."""
-        return {v.node: v for v in self.variables if v.node is not None}
+        """The variables by their node in the object graph; a table is none."""
+        return {
+            v.node: v
+            for v in self.variables
+            if v.node is not None and self._attributes[v.tensor.path].name == _VALUE
+        }
 
     @cached_property
     def all_by_node(self) -> Mapping[int, Sequence[Variable]]:
@@ -148,7 +161,10 @@ class StoredVariables:
         bundle = self.bundle
         yield from bundle.checks() if isinstance(bundle, OldBundle) else bundle_checks(bundle)
         if OBJECT_GRAPH_KEY in bundle.entries:
-            absent = [key for key in self._attributes if key and key not in bundle.entries]
+            values = (
+                key for key, attribute in self._attributes.items() if attribute.name == _VALUE
+            )
+            absent = [key for key in values if key not in bundle.entries]
             text = f"The object graph names {len(absent):,} that the index does not hold, such as "
             problem = f"{text}{absent[0]}." if absent else ""
             yield Check("object graph", OBJECT_GRAPH_KEY, self.problem or problem)

@@ -38,15 +38,21 @@ def table(data_block: bytes, compression: int = 0) -> bytes:
     """A table of one block, given as it is stored."""
     first = sealed(data_block, compression)
     handle = varint(0) + varint(len(data_block))
+    metadata = block({})
     index = block({b"\xff": handle})
-    footer = varint(0) + varint(0) + varint(len(first)) + varint(len(index))
-    return first + sealed(index) + footer.ljust(40, b"\0") + MAGIC
+    index_at = len(first) + len(sealed(metadata))
+    footer = varint(len(first)) + varint(len(metadata)) + varint(index_at) + varint(len(index))
+    return first + sealed(metadata) + sealed(index) + footer.ljust(40, b"\0") + MAGIC
 
 
-def write_bundle(prefix: Path, entries: Mapping[str, BundleEntryProto], data: bytes) -> None:
-    """A bundle of one shard."""
+def write_bundle(
+    prefix: Path, entries: Mapping[str | bytes, BundleEntryProto], data: bytes
+) -> None:
+    """A bundle of one shard; the keys of parts are no text."""
     header = BundleHeaderProto(num_shards=1)
     lines = {b"": header.SerializeToString()}
-    lines |= {name.encode(): entry.SerializeToString() for name, entry in entries.items()}
+    for name, entry in entries.items():
+        key = name.encode() if isinstance(name, str) else name
+        lines[key] = entry.SerializeToString()
     Path(f"{prefix}.index").write_bytes(table(block(lines)))
     Path(f"{prefix}.data-00000-of-00001").write_bytes(data)

@@ -199,6 +199,19 @@ def checkpoints(out: Path) -> None:
     for _ in range(3):
         several.step.assign_add(1)
         manager.save()
+    pieces = tf.train.experimental.MaxShardSizePolicy(max_shard_size=2000)
+    options = tf.train.CheckpointOptions(experimental_sharding_callback=pieces)
+    cut = tf.train.Checkpoint(
+        large=tf.Variable(tf.random.normal((60, 17))),
+        half=tf.Variable(tf.cast(tf.random.normal((3, 40, 9)), tf.bfloat16)),
+        text=tf.Variable(["a", "b" * 300]),
+        step=tf.Variable(1),
+    )
+    cut.save(str(out / "cut" / "ck"), options)
+    items = tf.raw_ops.TensorListFromTensor(tensor=tf.ones((3, 2)), element_shape=[2])
+    (out / "variants").mkdir()
+    listed = {"one": ("", items), "two": ("", tf.stack([items, items])), "y": ("", tf.ones(3))}
+    save(out / "variants" / "ck", listed)
     by_name(out / "by_name")
     every_type(out / "types")
     split(out / "split")
@@ -238,7 +251,7 @@ def every_type(out: Path) -> None:
         dtype = getattr(tf, name)
         values[name] = tf.constant(np.arange(12).reshape(3, 4).astype(dtype.as_numpy_dtype))
     small = "float8_e5m2 float8_e4m3fn float8_e4m3fnuz float8_e4m3b11fnuz float8_e5m2fnuz"
-    for name in f"{small} int4 uint4".split():
+    for name in f"{small} float4_e2m1fn int4 uint4 int2 uint2".split():
         dtype = getattr(tf.dtypes.experimental, name)
         values[name] = tf.constant(np.arange(12).reshape(3, 4).astype(dtype.as_numpy_dtype))
     save(out / "ck", {name: ("", value) for name, value in values.items()})
@@ -308,6 +321,8 @@ def write_checkpoint(out: Path, prefix: str) -> None:
     about, arrays = {}, {}
     for name, shape in reader.get_variable_to_shape_map().items():
         about[name] = {"dtype": dtypes[name].name, "shape": shape}
+        if dtypes[name] == tf.variant:
+            continue
         value = reader.get_tensor(name)
         if dtypes[name] == tf.string:
             texts = np.asarray(value, object).reshape(-1)

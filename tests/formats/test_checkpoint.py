@@ -36,6 +36,7 @@ _MADE = (
     "by_name/model.ckpt",
     "types/ck",
     "split/whole",
+    "cut/ck-1",
 )
 _REAL = (
     "notes_tf20/functional/checkpoints/mannal_checkpoint",
