@@ -14,6 +14,7 @@ from explorer.formats.hdf5.attributes import attribute_value
 from explorer.formats.hdf5.errors import DamagedHdf5
 from explorer.formats.hdf5.objects import Hdf5Object
 from explorer.formats.hdf5.superblock import read_superblock, superblock_offset
+from explorer.formats.hdf5.verifying import VerifyingSource
 from explorer.formats.storage import Pages, Storage
 from explorer.formats.text import bytes_text
 
@@ -82,6 +83,12 @@ class Hdf5File:
         if self._state_now() != self._state:
             raise OSError("the file was written to")
         return Hdf5Object(self._superblock.source.fresh(), self._superblock.root)
+
+    def verifying_root(self) -> Hdf5Object:
+        """As `root`, but its source is a `VerifyingSource`, which has seen the superblock too."""
+        source = VerifyingSource(self.root.source)
+        self._superblock.verify(source)
+        return Hdf5Object(source, self._superblock.root)
 
     def _state_now(self) -> tuple[int, int]:
         """Size and time of the last change, where the file is one of this machine."""

@@ -96,54 +96,76 @@ def walk(view: Hdf5View) -> Iterator[Tensor]:
     was closed or changed meanwhile.
     """
     try:
-        top = view.file.root
-        pending = [(b"", _objects(top))]
+        found = visit(view.file.root)
     except HDF5_ERRORS as error:
         raise _lost(view, error) from error
+    for path, one in found:
+        if isinstance(one, Hdf5Object) and one.kind is ObjectKind.DATASET:
+            with suppress(*HDF5_ERRORS):
+                yield _tensor(view, one, path)
+
+
+Found = Hdf5Object | Elsewhere | OSError | ValueError
+"""What a link leads to: an object, somewhere that is not followed, or nothing readable."""
+
+_Entries = Iterator[tuple[bytes, Found]]
+
+
+def visit(top: Hdf5Object) -> Iterator[tuple[bytes, Found]]:
+    """Everything below a group with its path: each object once, depth first, and other links.
+
+    Raises one of `HDF5_ERRORS` where the group itself cannot be read.
+    """
+    return _visited(top, _entries(top))
+
+
+def _visited(top: Hdf5Object, entries: _Entries) -> _Entries:
+    pending = [(b"", entries)]
     visited = {top.address}
     while pending:
-        above, objects = pending[-1]
-        name, obj = next(objects, (b"", None))
-        if obj is None:
+        above, inside = pending[-1]
+        for name, found in inside:
+            path = _joined(above, name)
+            if not isinstance(found, Hdf5Object):
+                yield path, found
+            elif found.address not in visited:
+                visited.add(found.address)
+                yield path, found
+                if found.kind is ObjectKind.GROUP:
+                    pending.append((path, _entries_or_none(found)))
+                    break
+        else:
             pending.pop()
-        elif obj.address not in visited:
-            visited.add(obj.address)
-            found = _step(view, obj, _joined(above, name))
-            if isinstance(found, Tensor):
-                yield found
-            elif found is not None:
-                pending.append(found)
 
 
-_Level = tuple[bytes, Iterator[tuple[bytes, Hdf5Object]]]
+def _entries_or_none(group: Hdf5Object) -> _Entries:
+    try:
+        return _entries(group)
+    except HDF5_ERRORS:
+        return iter(())
 
 
-def _objects(group: Hdf5Object) -> Iterator[tuple[bytes, Hdf5Object]]:
-    """The objects that a group's hard links lead to, by name; damaged ones are left out."""
-    return _read(group, [(name, link) for name, link in links_of(group) if isinstance(link, int)])
+def _entries(group: Hdf5Object) -> _Entries:
+    return _read(group, links_of(group))
 
 
-def _read(group: Hdf5Object, links: list[tuple[bytes, int]]) -> Iterator[tuple[bytes, Hdf5Object]]:
-    """The objects, the beginnings of some of them read at once in the order of the file.
+def _read(group: Hdf5Object, links: list[tuple[bytes, Link]]) -> _Entries:
+    """What links lead to, the beginnings of many headers read at once in the file's order.
 
     Read by name each would be somewhere else, which takes much longer.
     """
     for start in range(0, len(links), _BATCH):
         batch = links[start : start + _BATCH]
-        heads = read_heads(group.source, {address for _, address in batch})
-        for name, address in batch:
-            with suppress(*HDF5_ERRORS):
-                yield name, group.at(address, heads[address])
+        heads = read_heads(group.source, {link for _, link in batch if isinstance(link, int)})
+        for name, link in batch:
+            yield name, link if isinstance(link, Elsewhere) else _object(group, link, heads[link])
 
 
-def _step(view: Hdf5View, obj: Hdf5Object, path: bytes) -> Tensor | _Level | None:
-    """A dataset, a group to go into, or nothing where it is damaged or neither."""
+def _object(group: Hdf5Object, address: int, head: bytes) -> Found:
     try:
-        if obj.kind is ObjectKind.DATASET:
-            return _tensor(view, obj, path)
-        return (path, _objects(obj)) if obj.kind is ObjectKind.GROUP else None
-    except HDF5_ERRORS:
-        return None
+        return group.at(address, head)
+    except HDF5_ERRORS as error:
+        return error
 
 
 def _tensor(view: Hdf5View, obj: Hdf5Object, path: bytes) -> Tensor:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from explorer.formats.artifact import (
     Artifact,
+    Check,
     Contents,
+    Hazard,
     Layer,
     Node,
     NodeList,
@@ -18,6 +20,7 @@ from explorer.formats.artifact import (
     Tensor,
     UnreadableArtifact,
 )
+from explorer.formats.hdf5_checks import checks_of, hazards_of
 from explorer.formats.hdf5_file import Hdf5File
 from explorer.formats.hdf5_tree import Hdf5View, root_source, walk
 from explorer.formats.json_tree import LARGEST_JSON, json_children, json_text, parse_object
@@ -117,6 +120,8 @@ class _Reading:
             contents=self._contents(),
             tensors=self.tensors,
             layers=cache(self._layers),
+            hazards=self._hazards,
+            checks=self._checks,
             notes=self._notes(),
             close=self._close,
         )
@@ -131,6 +136,18 @@ class _Reading:
 
     def _layers(self) -> tuple[Layer, ...]:
         return store_layers(self._model, self._weights.file, self.tensors())
+
+    def _hazards(self) -> Iterator[Hazard]:
+        yield from self._archive.hazards()
+        if self._weights.file is not None:
+            yield from hazards_of(self._weights.file, f"{WEIGHTS}/")
+
+    def _checks(self) -> Iterator[Check]:
+        yield from self._archive.checks()
+        if self._weights.file is not None:
+            yield from checks_of(self._weights.file, f"{WEIGHTS}/")
+        elif self._archive.has(WEIGHTS):
+            yield Check("hdf5 structure", WEIGHTS, self._weights.reason)
 
     def _notes(self) -> tuple[str, ...]:
         escaping = [

@@ -24,6 +24,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.hdf5.objects import Hdf5Object
 from explorer.formats.hdf5.superblock import superblock_offset
+from explorer.formats.hdf5_checks import checks_of, hazards_of
 from explorer.formats.hdf5_file import (
     HDF5_ERRORS,
     Hdf5File,
@@ -175,6 +176,8 @@ class _Reading:
             contents=self._contents(not missing),
             tensors=self.tensors,
             layers=cache(self._layers),
+            hazards=lambda: hazards_of(self._file),
+            checks=lambda: checks_of(self._file),
             notes=self._notes(missing),
             close=self._file.close,
         )

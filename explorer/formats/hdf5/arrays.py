@@ -23,8 +23,10 @@ class Elements(NamedTuple):
 @parses("its index")
 def _fixed_header(source: Source, address: int) -> tuple[int, int, int, int]:
     """Element size, elements in a page, how many elements there are, and their block's address."""
-    fields = source.fields(address, 8 + source.length_size + source.offset_size)
+    length = 8 + source.length_size + source.offset_size
+    fields = source.fields(address, length)
     fields.expect(b"FAHD", 0)
+    source.verify(address, length + _CHECKSUM)
     fields.skip(1)
     size, bits = fields.number(1), fields.number(1)
     return size, 1 << min(bits, _MOST_BITS), fields.length(), fields.address()
@@ -42,8 +44,10 @@ def fixed_array(source: Source, address: int) -> Iterator[Elements]:
     source.fields(block, head).expect(b"FADB", 0)
     if count <= page:
         yield Elements(0, size, source.read(block + head, count * size))
+        source.verify(block, head + count * size + _CHECKSUM)
         return
     bitmap = source.read(block + head, (-(-count // page) + 7) // 8)
+    source.verify(block, head + len(bitmap) + _CHECKSUM)
     pages = _Pages(block + head + len(bitmap) + _CHECKSUM, page, size, _bits(bitmap))
     yield from _written(source, pages, 0, count)
 
@@ -68,7 +72,9 @@ def _written(source: Source, pages: _Pages, first: int, count: int) -> Iterator[
     for number, is_written in zip(range(-(-count // pages.held)), pages.is_written, strict=False):
         if is_written:
             left = min(pages.held, count - number * pages.held)
-            data = source.read(pages.start + number * step, left * pages.size)
+            start = pages.start + number * step
+            data = source.read(start, left * pages.size)
+            source.verify(start, len(data) + _CHECKSUM)
             yield Elements(first + number * pages.held, pages.size, data)
 
 
@@ -94,8 +100,10 @@ class _Array(NamedTuple):
 
 @parses("its index")
 def _extensible_header(source: Source, address: int) -> _Array:
-    fields = source.fields(address, 12 + 6 * source.length_size + source.offset_size)
+    length = 12 + 6 * source.length_size + source.offset_size
+    fields = source.fields(address, length)
     fields.expect(b"EAHD", 0)
+    source.verify(address, length + _CHECKSUM)
     fields.skip(1)
     size, bits, in_index, smallest, pointers, page_bits = (fields.number(1) for _ in range(6))
     fields.skip(6 * source.length_size)
@@ -121,6 +129,7 @@ def extensible_array(source: Source, address: int) -> Iterator[Elements]:
     length = head + array.in_index * array.size + (blocks + levels - direct) * source.offset_size
     fields = source.fields(array.root, length)
     fields.expect(b"EAIB", 0)
+    source.verify(array.root, length + _CHECKSUM)
     fields.skip(1 + source.offset_size)
     yield Elements(0, array.size, fields.take(array.in_index * array.size))
     first = array.in_index
@@ -141,8 +150,10 @@ def _super_block(
     blocks = array.blocks(level)
     head = 6 + source.offset_size + (array.bits + 7) // 8
     bitmaps = blocks * ((_page_count(array, level) + 7) // 8)
-    fields = source.fields(address, head + bitmaps + blocks * source.offset_size)
+    length = head + bitmaps + blocks * source.offset_size
+    fields = source.fields(address, length)
     fields.expect(b"EASB", 0)
+    source.verify(address, length + _CHECKSUM)
     fields.skip(head - 5)
     bitmap = fields.take(bitmaps)
     addresses = [fields.address() for _ in range(blocks)]
@@ -168,8 +179,10 @@ def _data_blocks(
             continue
         source.fields(address, head).expect(b"EADB", 0)
         if pages:
+            source.verify(address, head + _CHECKSUM)
             bits = written[number * pages :][:pages]
             kept = _Pages(address + head + _CHECKSUM, array.page, array.size, bits)
             yield from _written(source, kept, begin, count)
         else:
+            source.verify(address, head + count * array.size + _CHECKSUM)
             yield Elements(begin, array.size, source.read(address + head, count * array.size))

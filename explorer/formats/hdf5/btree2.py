@@ -14,6 +14,7 @@ ATTRIBUTE_NAMES = 8
 CHUNKS = (10, 11)
 
 _DEEPEST = 32
+_CHECKSUM = 4
 _AROUND = 10
 """Bytes of a node beside records: signature, version, type and checksum."""
 
@@ -48,6 +49,7 @@ def read_tree(source: Source, address: int, *types: int) -> Tree:
     length = 22 + source.offset_size + source.length_size
     fields = source.fields(address, length)
     fields.expect(b"BTHD", 0)
+    source.verify(address, length)
     kind, node_size = fields.number(1), fields.number(4)
     record_size, depth = fields.number(2), fields.number(2)
     fields.skip(2)
@@ -84,13 +86,14 @@ def _records(
     size = node.records * tree.record_size
     if size > tree.node_size - _AROUND:
         raise DamagedHdf5("its index has a node with more records than it can hold")
-    fields = source.fields(node.address, tree.node_size - 4)
+    fields = source.fields(node.address, tree.node_size - _CHECKSUM)
     fields.expect(b"BTIN" if node.depth else b"BTLF", 0)
     if fields.number(1) != tree.type:
         raise DamagedHdf5("its index has a node of another kind")
     found = fields.take(size)
     if node.depth:
         pending += _children(fields, node, widths[node.depth])
+    source.verify(node.address, fields.at + _CHECKSUM)
     return found
 
 

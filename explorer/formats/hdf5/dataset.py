@@ -132,6 +132,31 @@ class Dataset:
         return self._values(selection, wanted)
 
     @parses("what it holds")
+    def verify(self, name: str) -> None:
+        """Unpack every chunk, its checksums included, and see that other values are all there.
+
+        Raises `DamagedHdf5`, `NotReadHdf5` for unknown filters, and `TensorUnreadable`, about
+        ``name``, where a chunk declares far more than is stored.
+        """
+        if self.layout.kind is LayoutClass.CHUNKED:
+            self._check_sizes(name, 0)
+            if 0 not in self.shape:
+                for block in self._chunks([range(size) for size in self.shape]):
+                    block.load()
+        elif self.layout.kind is LayoutClass.COMPACT or self.offset is not None:
+            self._check_count()
+
+    def _check_count(self) -> None:
+        """That contiguous values are as many as the shape says, and within the file."""
+        needed = math.prod(self.shape) * self._item if self.space.shape is not None else 0
+        if self.stored_size() < needed:
+            raise DamagedHdf5(_TOO_FEW)
+        if self.layout.kind is LayoutClass.CONTIGUOUS and (
+            self.layout.address + needed > self._source.size
+        ):
+            raise DamagedHdf5("its values reach beyond the end of the file")
+
+    @parses("what it holds")
     def _values(self, selection: Selection, wanted: tuple[int, ...]) -> np.ndarray:
         return finished(self._source, self.datatype, self._stored(selection, wanted))
 

@@ -11,6 +11,7 @@ from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
 from explorer.formats.hdf5.source import Fields, Source, width_of
 
 _MANAGED, _HUGE, _TINY = 0, 1, 2
+_CHECKSUM = 4
 
 
 class _Shape(NamedTuple):
@@ -49,12 +50,14 @@ class FractalHeap:
     @parses("its heap")
     def __init__(self, source: Source, address: int) -> None:
         self._source = source
-        fields = source.fields(address, 22 + 12 * source.length_size + 3 * source.offset_size)
+        size = 22 + 12 * source.length_size + 3 * source.offset_size
+        fields = source.fields(address, size)
         fields.expect(b"FRHP", 0)
+        source.verify(address, size + _CHECKSUM)
         self.id_size = fields.number(2)
         if fields.number(2):
             raise NotReadHdf5("its heap is compressed, which is not read")
-        fields.skip(1)
+        self._has_checksums = bool(fields.number(1) & 2)
         largest_object = fields.number(4)
         fields.skip(source.length_size)
         self._huge_tree = fields.address()
@@ -93,6 +96,9 @@ class FractalHeap:
         data = self._data[place]
         if data is None:
             data = self._data[place] = self._source.read(block.address, block.size)
+            if self._has_checksums:
+                head = 5 + self._source.offset_size + self._shape.offset_size
+                self._source.verify(block.address, block.size, head)
         return data[at : at + length]
 
     def _tiny(self, identifier: bytes) -> bytes:
@@ -138,9 +144,11 @@ class FractalHeap:
     ) -> list[tuple[int, int, int]]:
         """Add the direct children of an indirect block; the result are the indirect ones."""
         shape, source = self._shape, self._source
-        size = rows * shape.width * source.offset_size
-        fields = source.fields(address, 5 + source.offset_size + shape.offset_size + size)
+        head = 5 + source.offset_size + shape.offset_size
+        size = head + rows * shape.width * source.offset_size
+        fields = source.fields(address, size)
         fields.expect(b"FHIB", 0)
+        source.verify(address, size + _CHECKSUM)
         fields.skip(source.offset_size + shape.offset_size)
         further: list[tuple[int, int, int]] = []
         for row in range(rows):

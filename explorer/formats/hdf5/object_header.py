@@ -34,6 +34,7 @@ Message = tuple[int, int, bytes]
 _FIRST_READ = 512
 _MOST_MESSAGES = 1 << 16
 _SHARED = 2
+_CHECKSUM = 4
 _CONTINUATION = int(MessageType.CONTINUATION)
 
 _V1_HEAD = struct.Struct("<BxHII")
@@ -72,6 +73,7 @@ def _version_2(source: Source, address: int, head: bytes) -> list[Message]:
     size = fields.number(1 << (flags & 3))
     at = fields.at
     form = struct.Struct("<BHBxx") if flags & 4 else _V2_MESSAGE
+    source.verify(address, at + size + _CHECKSUM)
     return _collect(source, address + at, head[at : at + size], size, form, b"OCHK")
 
 
@@ -127,7 +129,8 @@ def _continued(source: Source, address: int, length: int, signature: bytes) -> b
         return block
     if not block.startswith(signature):
         raise DamagedHdf5("its object header continues where nothing is")
-    return block[len(signature) : -4]
+    source.verify(address, length)
+    return block[len(signature) : -_CHECKSUM]
 
 
 def own_body(source: Source, message: Message) -> bytes:

@@ -56,9 +56,14 @@ class Source:
         self.extent = _extent(offset_size, length_size)
         self.undefined = (1 << 8 * offset_size) - 1
 
+    @property
+    def arguments(self) -> tuple[Pages, int, int, int]:
+        """What another source of the same file is made with."""
+        return self._pages, self.base, self.offset_size, self.length_size
+
     def fresh(self) -> Source:
         """The same file with nothing read yet."""
-        return Source(self._pages, self.base, self.offset_size, self.length_size)
+        return Source(*self.arguments)
 
     def read(self, address: int, length: int) -> bytes:
         """``length`` bytes of metadata.
@@ -82,6 +87,12 @@ class Source:
             return self._pages.read(self.base + address, length)
         except UnreadableArtifact as error:
             raise OSError(str(error)) from error
+
+    def verify(self, address: int, length: int, at: int | None = None) -> None:
+        """Told of each block with a checksum, at its end or ``at`` an offset in it.
+
+        Nothing is done here; `VerifyingSource` compares them.
+        """
 
     def fields(self, address: int, length: int) -> Fields:
         """The fields of a block of metadata."""

@@ -11,6 +11,7 @@ from explorer.formats.storage import Pages, Storage
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _LONGEST = 128
+_CHECKSUM = 4
 _BEFORE_ADDRESSES = {0: 24, 1: 28}
 _WIDTHS_AT = {0: 13, 1: 13, 2: 9, 3: 9}
 
@@ -26,6 +27,11 @@ class Superblock:
     version: int
     root: int
     end: int
+
+    def verify(self, source: Source) -> None:
+        """Tell ``source`` of the checksum, which versions 2 and 3 have at the end."""
+        if self.version >= 2:
+            source.verify(0, 12 + 4 * source.offset_size + _CHECKSUM)
 
 
 def superblock_offset(storage: Storage, member: str = "") -> int | None:

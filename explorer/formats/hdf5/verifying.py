@@ -1,0 +1,51 @@
+"""A source that compares the checksums of the metadata it reads."""
+
+from __future__ import annotations
+
+from explorer.formats.hdf5.lookup3 import lookup3
+from explorer.formats.hdf5.source import Source
+from explorer.formats.text import bytes_text
+
+CHECKSUM = 4
+
+_MOST_VERIFIED = 32 << 20
+
+
+class VerifyingSource(Source):
+    """Notes each checksum that does not hold in ``problems``, once for each block.
+
+    At most 32 MB are verified, since this takes a second for 8 MB; ``skipped`` counts the bytes
+    beyond that.
+    """
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(*source.arguments)
+        self.problems: list[str] = []
+        self.skipped = 0
+        self._unverified = _MOST_VERIFIED
+        self._seen: set[int] = set()
+
+    def verify(self, address: int, length: int, at: int | None = None) -> None:
+        """Compare a block's checksum with its bytes, those of the checksum itself left out."""
+        if address in self._seen:
+            return
+        self._seen.add(address)
+        self._unverified -= length
+        if self._unverified < 0:
+            self.skipped += length
+            return
+        block = self.data(address, length)
+        begin = length - CHECKSUM if at is None else at
+        stored = int.from_bytes(block[begin : begin + CHECKSUM], "little")
+        covered = block[:begin] if at is None else block[:at] + bytes(CHECKSUM) + block[at + 4 :]
+        found = lookup3(covered)
+        if found != stored:
+            self.problems.append(
+                f"The checksum of {bytes_text(length)} at byte {self.base + address:,} is "
+                f"{stored:08x}, but the bytes there give {found:08x}."
+            )
+
+    def taken(self) -> list[str]:
+        """The problems noted since this was last asked."""
+        found, self.problems = self.problems, []
+        return found
