@@ -81,7 +81,7 @@ FORMATS: tuple[Format, ...] = (
         "a JSON file with modelTopology or weightsManifest, or a folder with model.json",
         "tfjs",
     ),
-    Format("Archive", (), "a zip, tar or gzip'd tar archive", "archive"),
+    Format("Archive", (".tar", ".tar.gz", ".tgz"), "a zip, tar or gzip'd tar archive", "archive"),
 )
 
 
