@@ -6,6 +6,7 @@ Source: ``tensorflow/core/protobuf/meta_graph.proto``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from explorer.formats.artifact import Signature, SignatureTensor
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.stored_graph import StoredGraph
 from explorer.formats.tf_types import dtype_name, shape_of
-from explorer.formats.wire import ProtoFile, Span, Wire, parsed
+from explorer.formats.wire import ProtoFile, Span, Wire, WireError, parsed
 
 INIT_SIGNATURE = "__saved_model_init_op"
 _GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
@@ -55,12 +56,13 @@ class StoredMetaGraph:
     def assets(self) -> list[pb.AssetFileDef]:
         """The files in the folder ``assets`` that the graph reads, each with its tensor.
 
-        TensorFlow 1 packs them into a collection.
+        TensorFlow 1 packs them into a collection; what is damaged in it is left out.
         """
         found = list(self.message.asset_file_def)
         if _ASSETS in self.message.collection_def:
-            packed = self.message.collection_def[_ASSETS].any_list.value
-            found += [parsed(item.value, pb.AssetFileDef) for item in packed]
+            for item in self.message.collection_def[_ASSETS].any_list.value:
+                with suppress(WireError):
+                    found.append(parsed(item.value, pb.AssetFileDef))
         return found
 
     def initializers(self) -> list[tuple[str, str]]:
