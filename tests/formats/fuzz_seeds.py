@@ -44,6 +44,12 @@ def make_seed(seed: Seed, folder: Path) -> Path:
     return target
 
 
+def _described(folder: Path) -> Path:
+    """A small model with two graphs, a description and files behind it."""
+    source = Path(__file__).parent / "tflite_support" / "labelled.tflite"
+    return shutil.copyfile(source, folder / source.name)
+
+
 def _npy(folder: Path) -> Path:
     np.save(folder / "x.npy", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     return folder / "x.npy"
@@ -155,6 +161,7 @@ SEEDS = {
         Seed("weights_hdf5", "notes_tf20/functional/1_weight.h5"),
         Seed("keras_archive", "sleep_stages.keras"),
         Seed("tflite", "face_detection_short_range.tflite"),
+        Seed("tflite_described", _described),
         Seed("npy", _npy),
         Seed("npz", _npz),
         Seed("safetensors", _safetensors),
