@@ -45,9 +45,8 @@ def _drawing(name: str, tint: str, size: int = 20) -> QPixmap:
     renderer = QSvgRenderer(QByteArray(source.replace("#000000", tint).encode()))
     pixmap = QPixmap(size * _SCALE, size * _SCALE)
     pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    renderer.render(painter)
-    painter.end()
+    with QPainter(pixmap) as painter:
+        renderer.render(painter)
     pixmap.setDevicePixelRatio(_SCALE)
     return pixmap
 
@@ -63,21 +62,20 @@ def _badge(kind: NodeType, theme: Theme) -> QIcon:
     side = QSize(14, 14)
     pixmap = QPixmap(side * _SCALE)
     pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.scale(_SCALE, _SCALE)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(color(token))
-    painter.drawRoundedRect(QRectF(0, 0, side.width(), side.height()), 3, 3)
-    font = QFont("Inter")
-    font.setPixelSize(9)
-    font.setBold(True)
-    painter.setFont(font)
-    painter.setPen(QColor("#ffffff") if theme is Theme.LIGHT else color("background"))
-    painter.drawText(
-        QRectF(0, 0, side.width(), side.height()), Qt.AlignmentFlag.AlignCenter, letter
-    )
-    painter.end()
+    with QPainter(pixmap) as painter:
+        painter.scale(_SCALE, _SCALE)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(color(token))
+        painter.drawRoundedRect(QRectF(0, 0, side.width(), side.height()), 3, 3)
+        font = QFont("Inter")
+        font.setPixelSize(9)
+        font.setBold(True)
+        painter.setFont(font)
+        painter.setPen(QColor("#ffffff") if theme is Theme.LIGHT else color("background"))
+        painter.drawText(
+            QRectF(0, 0, side.width(), side.height()), Qt.AlignmentFlag.AlignCenter, letter
+        )
     pixmap.setDevicePixelRatio(_SCALE)
     # The same picture when selected: Qt would tint it with the highlight otherwise.
     result = QIcon(pixmap)

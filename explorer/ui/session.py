@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from explorer.analysis.origin import Ledger
 from explorer.engine.messages import ModelRef, Saved, Trained
-from explorer.formats.artifact import Artifact
+from explorer.formats.artifact import Artifact, Role, Tensor
 from explorer.formats.registry import open_artifact
 from explorer.formats.text import duration_text
 from explorer.lab.catalog import DEMOS, DemoSettings, Variant
@@ -219,7 +219,7 @@ class Session(QObject):
 
         run_in_pool(
             self,
-            lambda: (len(artifact.tensors()), artifact.parameters()),
+            lambda: (_stored_count(artifact.tensors()), artifact.parameters()),
             done,
             lambda _error: None,  # the tree shows what is damaged
         )
@@ -297,3 +297,9 @@ class Session(QObject):
         """Let go of every open file."""
         for entry in self.artifacts:
             entry.artifact.close()
+
+
+def _stored_count(tensors: Sequence[Tensor]) -> int:
+    """The variables; the constants of a graph count where it has nothing else."""
+    variables = sum(tensor.role is not Role.CONSTANT for tensor in tensors)
+    return variables or len(tensors)

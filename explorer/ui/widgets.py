@@ -230,11 +230,12 @@ class ComboBox(QComboBox):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QStylePainter(self)
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        option.currentText = self.shown_text()
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        with painter:
+            option = QStyleOptionComboBox()
+            self.initStyleOption(option)
+            painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+            option.currentText = self.shown_text()
+            painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
@@ -353,15 +354,15 @@ class ChipRow(QWidget):
         return QSize(200, self.heightForWidth(max(self.width(), 200)))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        neutral = self._tone == "neutral"
-        for text, place in zip(self._texts, self._places(self.width()), strict=True):
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(color("row" if neutral else f"{self._tone}_soft"))
-            painter.drawRoundedRect(place, 8, 8)
-            painter.setPen(color("muted" if neutral else self._tone))
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            neutral = self._tone == "neutral"
+            for text, place in zip(self._texts, self._places(self.width()), strict=True):
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(color("row" if neutral else f"{self._tone}_soft"))
+                painter.drawRoundedRect(place, 8, 8)
+                painter.setPen(color("muted" if neutral else self._tone))
+                painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def fit_height(dialog: QWidget) -> None:

@@ -81,9 +81,8 @@ class HeatMap(QWidget):
             return
         if self._image is None:
             self._image = heat_image(self._sample.values)
-        painter = QPainter(self)
-        painter.drawImage(self._area(), self._image)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.drawImage(self._area(), self._image)
 
     def _area(self) -> QRect:
         if self._fill or self._sample is None:
@@ -124,19 +123,18 @@ class Legend(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        centre, below, above = _colours()
-        gradient = QLinearGradient(QPointF(0, 0), QPointF(self.width(), 0))
-        for position, tint in ((0.0, below), (0.5, centre), (1.0, above)):
-            gradient.setColorAt(position, tint)
-        painter.fillRect(QRect(0, 0, self.width(), 8), gradient)
-        painter.setFont(mono_font())
-        painter.setPen(color("muted"))
-        line = QRect(0, 11, self.width(), 19)
-        for side, value in (
-            (Qt.AlignmentFlag.AlignLeft, -self._limit),
-            (Qt.AlignmentFlag.AlignHCenter, 0.0),
-            (Qt.AlignmentFlag.AlignRight, self._limit),
-        ):
-            painter.drawText(line, side | Qt.AlignmentFlag.AlignVCenter, number_text(value))
-        painter.end()
+        with QPainter(self) as painter:
+            centre, below, above = _colours()
+            gradient = QLinearGradient(QPointF(0, 0), QPointF(self.width(), 0))
+            for position, tint in ((0.0, below), (0.5, centre), (1.0, above)):
+                gradient.setColorAt(position, tint)
+            painter.fillRect(QRect(0, 0, self.width(), 8), gradient)
+            painter.setFont(mono_font())
+            painter.setPen(color("muted"))
+            line = QRect(0, 11, self.width(), 19)
+            for side, value in (
+                (Qt.AlignmentFlag.AlignLeft, -self._limit),
+                (Qt.AlignmentFlag.AlignHCenter, 0.0),
+                (Qt.AlignmentFlag.AlignRight, self._limit),
+            ):
+                painter.drawText(line, side | Qt.AlignmentFlag.AlignVCenter, number_text(value))

@@ -36,11 +36,10 @@ class Histogram(QWidget):
         return QSize(300, 98 + _LABELS)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        if self._counts:
-            self._paint_bars(painter)
-            self._paint_labels(painter)
-        painter.end()
+        with QPainter(self) as painter:
+            if self._counts:
+                self._paint_bars(painter)
+                self._paint_labels(painter)
 
     def _bar(self, position: int) -> QRect:
         """Where a bar stands; a count that is not 0 is at least one pixel high."""

@@ -41,12 +41,12 @@ class _Key(QFrame):
         self.setFrameShape(QFrame.Shape.NoFrame)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        if self._dashed:
-            for x in (0, 7, 14):
-                painter.fillRect(x, 0, 4, 2, color(self._tone))
-        else:
-            painter.fillRect(self.rect(), color(self._tone))
+        with QPainter(self) as painter:
+            if self._dashed:
+                for x in (0, 7, 14):
+                    painter.fillRect(x, 0, 4, 2, color(self._tone))
+            else:
+                painter.fillRect(self.rect(), color(self._tone))
 
 
 class TrainingPanel(QWidget):
