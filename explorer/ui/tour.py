@@ -138,6 +138,8 @@ class _Tour:
     def _save_all(self) -> None:
         self.driver.clear_notice()
         self.driver.click("save.all")
+        saved = "the question or the end of the saves"
+        self.driver.until(lambda: self.driver.asked() or self.window.notice() is not None, saved)
         if self.driver.asked():
             self.driver.answer(True)
         session, lab = self.window.session, self.window.lab
