@@ -17,6 +17,14 @@ from explorer.formats.text import bytes_text, count_text, printable_text
 
 _SHARD = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _PEEK = 512
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+}
 _LISTED = 6
 
 
@@ -200,6 +208,12 @@ def no_model(storage: Storage) -> str:
             f"{storage.name} is a web page, not a model: a download was answered with a page, "
             "often one that asks to log in. Download the file itself, for example by its “raw” "
             "link."
+        )
+    packed = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), "")
+    if packed:
+        return (
+            f"{storage.name} is compressed by {packed}, and no archive that is read here. Unpack "
+            "it, and open what is in it."
         )
     return (
         f"{storage.name} is no model that can be read here: it starts with "

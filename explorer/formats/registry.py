@@ -114,9 +114,12 @@ def open_stored(storage: Storage) -> Artifact:
         except (UnreadableArtifact, OSError) as error:
             reasons[row.name] = _reason(storage, error)
             damaged.append(reasons[row.name])
-    refusal = damaged[0] if damaged else diagnosis.refusal(storage)
-    if not refusal:
-        return unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
+    try:
+        refusal = damaged[0] if damaged else diagnosis.refusal(storage)
+        if not refusal:
+            return unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
+    except OSError as error:
+        refusal = diagnosis.system_error(storage, error)
     raise UnreadableArtifact(
         refusal, path=storage.uri, found=diagnosis.found(storage), reasons=reasons
     )

@@ -7,11 +7,13 @@ that would leave the folder, by ``..`` or through a symbolic link, is refused.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -258,15 +260,27 @@ def _entry(entry: os.DirEntry[str]) -> Entry:
     return Entry(entry.name, is_folder, size, link)
 
 
+@contextlib.contextmanager
+def _reached(uri: str) -> Iterator[None]:
+    """What a network's own library raises, as ``OSError``."""
+    try:
+        yield
+    except (OSError, UnreadableArtifact):
+        raise
+    except Exception as error:
+        raise OSError(errno.ECONNRESET, f"{type(error).__name__}: {error}", uri) from error
+
+
 class RemoteStorage(Storage):
-    """Anything `fsspec` reads: URLs, object stores, members of archives."""
+    """Anything `fsspec` reads: URLs and object stores."""
 
     def __init__(self, filesystem: Any, path: str, uri: str) -> None:
         self._fs = filesystem
         self._path = path.rstrip("/")
         self.uri = uri
         self.name = self._path.rsplit("/", 1)[-1] or uri
-        self.is_folder = bool(filesystem.isdir(self._path))
+        with _reached(uri):
+            self.is_folder = bool(filesystem.isdir(self._path))
 
     def _locate(self, member: str) -> str:
         return f"{self._path}/{check_member(member)}" if member else self._path
@@ -274,31 +288,26 @@ class RemoteStorage(Storage):
     def entries(self, folder: str = "") -> list[Entry]:
         """The members of ``folder``, sorted by name; empty where it does not exist."""
         path = self._locate(folder)
-        if not self._fs.isdir(path):
-            return []
-        listed = [
-            Entry(
-                item["name"].rstrip("/").rsplit("/", 1)[-1],
-                item["type"] == "directory",
-                int(item.get("size") or 0),
-            )
-            for item in self._fs.ls(path, detail=True)
-        ]
-        return sorted(listed, key=lambda entry: entry.name)
+        with _reached(self.uri):
+            found = self._fs.ls(path, detail=True) if self._fs.isdir(path) else []
+        return sorted(map(_remote_entry, found), key=lambda entry: entry.name)
 
     def size(self, member: str = "") -> int | None:
         """Bytes of a file, or ``None`` where there is no such file."""
         path = self._locate(member)
-        return int(self._fs.size(path)) if self._fs.isfile(path) else None
+        with _reached(self.uri):
+            return int(self._fs.size(path)) if self._fs.isfile(path) else None
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
         end = None if length is None else offset + length
-        return bytes(self._fs.cat_file(self._locate(member), start=offset, end=end))
+        with _reached(self.uri):
+            return bytes(self._fs.cat_file(self._locate(member), start=offset, end=end))
 
     def open(self, member: str = "") -> IO[bytes]:
         """A seekable file object over a member."""
-        return cast("IO[bytes]", self._fs.open(self._locate(member), "rb"))
+        with _reached(self.uri):
+            return cast("IO[bytes]", self._fs.open(self._locate(member), "rb"))
 
     def below(self, member: str) -> Storage:
         """A member as a storage of its own."""
@@ -309,6 +318,11 @@ class RemoteStorage(Storage):
         """The folder this lies in."""
         above, _, _ = self._path.rpartition("/")
         return RemoteStorage(self._fs, above, above) if above else None
+
+
+def _remote_entry(item: Mapping[str, Any]) -> Entry:
+    name = item["name"].rstrip("/").rsplit("/", 1)[-1]
+    return Entry(name, item["type"] == "directory", int(item.get("size") or 0))
 
 
 def open_storage(path: str) -> Storage:

@@ -190,6 +190,27 @@ def test_an_address_of_an_unknown_kind() -> None:
         open_artifact("gopher://example/model.h5")
 
 
+class Unplugged(fsspec.AbstractFileSystem):
+    """A network that fails in a way of its own."""
+
+    protocol = "unplugged"
+
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        return {"name": path, "size": 100, "type": "file"}
+
+    def cat_file(self, path: str, **_: object) -> bytes:
+        raise RuntimeError("the cable is out")
+
+    def _open(self, path: str, *_: object, **__: object) -> None:
+        raise RuntimeError("the cable is out")
+
+
+def test_a_network_that_fails_is_told_in_words() -> None:
+    fsspec.register_implementation("unplugged", Unplugged, clobber=True)
+    with pytest.raises(UnreadableArtifact, match="cannot be read: RuntimeError: the cable is out"):
+        open_artifact("unplugged://host/model.h5")
+
+
 # Pages
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import pickle
 import shutil
 import subprocess
@@ -35,6 +38,17 @@ def test_a_file_that_is_no_model_opens_as_what_it_is(picture: Path, opened: Any)
         ".tflite file."
     )
     assert artifact.tensors() == artifact.layers() == artifact.hazards() or not artifact.hazards()
+
+
+@pytest.mark.parametrize(("module", "name"), [(bz2, "bzip2"), (lzma, "xz"), (gzip, "gzip")])
+def test_what_is_compressed_in_other_ways_is_to_be_unpacked(
+    tmp_path: Path, opened: Any, module: Any, name: str
+) -> None:
+    path = tmp_path / "model.h5.packed"
+    path.write_bytes(module.compress(b"a model" * 1000))
+    message = opened(path).notes[0]
+    assert message.startswith(f"model.h5.packed is compressed by {name}, and no archive")
+    assert "Unpack it" in message
 
 
 def test_every_readers_reason_is_told(picture: Path, opened: Any) -> None:
