@@ -311,9 +311,7 @@ class _SavedModel:
             if self._variables:
                 yield Check("variables", index, self._variables)
             return
-        for shard in self._variables.bundle.shard_files:
-            there = has_member(self.storage, shard)
-            yield Check("shard present", shard, "" if there else "The file is missing.")
+        yield from self._variables.checks()
 
     @cached_property
     def fingerprint(self) -> pb.FingerprintDef | None:

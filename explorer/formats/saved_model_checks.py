@@ -13,7 +13,7 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
-from explorer.formats.fingerprint import PRODUCER, graph_checks, index_check
+from explorer.formats.fingerprint import VERSIONS, graph_checks, index_check
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.storage import Storage, check_member, escaping_links
 from explorer.formats.stored_graph import StoredGraph
@@ -65,7 +65,7 @@ def fingerprint_checks(
     storage: Storage, file: ProtoFile, index: str, fingerprint: pb.FingerprintDef
 ) -> Iterator[Check]:
     """Whether the files are those that ``fingerprint.pb`` was made of, if its version is known."""
-    if fingerprint.version.producer != PRODUCER or not file.stored:
+    if fingerprint.version.producer not in VERSIONS or not file.stored:
         return
     yield from graph_checks(file, fingerprint)
     if storage.has(index):

@@ -26,7 +26,7 @@ from tensorflow.python.training import py_checkpoint_reader
 v1 = tf.compat.v1
 SCHEMAS = {
     "tensorflow.core.framework": "types tensor_shape tensor_slice versions tensor variable "
-    "graph node_def attr_value function op_def",
+    "graph graph_debug_info node_def attr_value function op_def",
     "tensorflow.core.protobuf": "tensor_bundle trackable_object_graph saved_object_graph struct "
     "meta_graph saver saved_model fingerprint control_flow queue_runner",
     "tensorflow.core.util": "saved_tensor_slice",

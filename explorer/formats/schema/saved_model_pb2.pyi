@@ -585,24 +585,49 @@ class SignatureDef(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class DefaultsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _tensor_pb2.TensorProto: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _tensor_pb2.TensorProto | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     INPUTS_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     METHOD_NAME_FIELD_NUMBER: _builtins.int
+    DEFAULTS_FIELD_NUMBER: _builtins.int
     method_name: _builtins.str
     @_builtins.property
     def inputs(self) -> _containers.MessageMap[_builtins.str, Global___TensorInfo]: ...
     @_builtins.property
     def outputs(self) -> _containers.MessageMap[_builtins.str, Global___TensorInfo]: ...
+    @_builtins.property
+    def defaults(self) -> _containers.MessageMap[_builtins.str, _tensor_pb2.TensorProto]: ...
     def __init__(
         self,
         *,
         inputs: _abc.Mapping[_builtins.str, Global___TensorInfo] | None = ...,
         outputs: _abc.Mapping[_builtins.str, Global___TensorInfo] | None = ...,
         method_name: _builtins.str = ...,
+        defaults: _abc.Mapping[_builtins.str, _tensor_pb2.TensorProto] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "method_name", b"method_name", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults", "inputs", b"inputs", "method_name", b"method_name", "outputs", b"outputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -640,26 +665,189 @@ class GraphDef(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     LIBRARY_FIELD_NUMBER: _builtins.int
+    DEBUG_INFO_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def node(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeDef]: ...
     @_builtins.property
     def versions(self) -> _tensor_pb2.VersionDef: ...
     @_builtins.property
     def library(self) -> Global___FunctionDefLibrary: ...
+    @_builtins.property
+    def debug_info(self) -> Global___GraphDebugInfo: ...
     def __init__(
         self,
         *,
         node: _abc.Iterable[Global___NodeDef] | None = ...,
         versions: _tensor_pb2.VersionDef | None = ...,
         library: Global___FunctionDefLibrary | None = ...,
+        debug_info: Global___GraphDebugInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["library", b"library", "versions", b"versions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["debug_info", b"debug_info", "library", b"library", "versions", b"versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["library", b"library", "node", b"node", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debug_info", b"debug_info", "library", b"library", "node", b"node", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GraphDef: _TypeAlias = GraphDef  # noqa: Y015
+
+@_typing.final
+class GraphDebugInfo(_message.Message):
+    """tensorflow/core/framework/graph_debug_info.proto: where in the code the operations were made"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FileLineCol(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FILE_INDEX_FIELD_NUMBER: _builtins.int
+        LINE_FIELD_NUMBER: _builtins.int
+        file_index: _builtins.int
+        line: _builtins.int
+        def __init__(
+            self,
+            *,
+            file_index: _builtins.int = ...,
+            line: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["file_index", b"file_index", "line", b"line"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class StackTrace(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FILE_LINE_COLS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def file_line_cols(self) -> _containers.RepeatedCompositeFieldContainer[Global___GraphDebugInfo.FileLineCol]: ...
+        def __init__(
+            self,
+            *,
+            file_line_cols: _abc.Iterable[Global___GraphDebugInfo.FileLineCol] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["file_line_cols", b"file_line_cols"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class FramesByIdEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___GraphDebugInfo.FileLineCol: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___GraphDebugInfo.FileLineCol | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TracesByIdEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___GraphDebugInfo.StackTrace: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___GraphDebugInfo.StackTrace | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TracesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___GraphDebugInfo.StackTrace: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___GraphDebugInfo.StackTrace | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class NameToTraceIdEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FILES_FIELD_NUMBER: _builtins.int
+    FRAMES_BY_ID_FIELD_NUMBER: _builtins.int
+    TRACES_BY_ID_FIELD_NUMBER: _builtins.int
+    TRACES_FIELD_NUMBER: _builtins.int
+    NAME_TO_TRACE_ID_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def frames_by_id(self) -> _containers.MessageMap[_builtins.int, Global___GraphDebugInfo.FileLineCol]: ...
+    @_builtins.property
+    def traces_by_id(self) -> _containers.MessageMap[_builtins.int, Global___GraphDebugInfo.StackTrace]: ...
+    @_builtins.property
+    def traces(self) -> _containers.MessageMap[_builtins.str, Global___GraphDebugInfo.StackTrace]: ...
+    @_builtins.property
+    def name_to_trace_id(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[_builtins.str] | None = ...,
+        frames_by_id: _abc.Mapping[_builtins.int, Global___GraphDebugInfo.FileLineCol] | None = ...,
+        traces_by_id: _abc.Mapping[_builtins.int, Global___GraphDebugInfo.StackTrace] | None = ...,
+        traces: _abc.Mapping[_builtins.str, Global___GraphDebugInfo.StackTrace] | None = ...,
+        name_to_trace_id: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "frames_by_id", b"frames_by_id", "name_to_trace_id", b"name_to_trace_id", "traces", b"traces", "traces_by_id", b"traces_by_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GraphDebugInfo: _TypeAlias = GraphDebugInfo  # noqa: Y015
 
 @_typing.final
 class NodeDef(_message.Message):
@@ -821,16 +1009,41 @@ Global___AttrValue: _TypeAlias = AttrValue  # noqa: Y015
 class NameAttrList(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttrEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___AttrValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___AttrValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
+    ATTR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    @_builtins.property
+    def attr(self) -> _containers.MessageMap[_builtins.str, Global___AttrValue]: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        attr: _abc.Mapping[_builtins.str, Global___AttrValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attr", b"attr", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -867,6 +1080,45 @@ class FunctionDef(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class ArgAttrs(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class AttrEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            @_builtins.property
+            def value(self) -> Global___AttrValue: ...
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: Global___AttrValue | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        ATTR_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def attr(self) -> _containers.MessageMap[_builtins.str, Global___AttrValue]: ...
+        def __init__(
+            self,
+            *,
+            attr: _abc.Mapping[_builtins.str, Global___AttrValue] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["attr", b"attr"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class AttrEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -882,6 +1134,47 @@ class FunctionDef(_message.Message):
             value: Global___AttrValue | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ArgAttrEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___FunctionDef.ArgAttrs: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___FunctionDef.ArgAttrs | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ResourceArgUniqueIdEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
         _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -907,29 +1200,61 @@ class FunctionDef(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ControlRetEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SIGNATURE_FIELD_NUMBER: _builtins.int
     ATTR_FIELD_NUMBER: _builtins.int
+    ARG_ATTR_FIELD_NUMBER: _builtins.int
+    RESOURCE_ARG_UNIQUE_ID_FIELD_NUMBER: _builtins.int
     NODE_DEF_FIELD_NUMBER: _builtins.int
     RET_FIELD_NUMBER: _builtins.int
+    CONTROL_RET_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def signature(self) -> Global___OpDef: ...
     @_builtins.property
     def attr(self) -> _containers.MessageMap[_builtins.str, Global___AttrValue]: ...
     @_builtins.property
+    def arg_attr(self) -> _containers.MessageMap[_builtins.int, Global___FunctionDef.ArgAttrs]: ...
+    @_builtins.property
+    def resource_arg_unique_id(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]: ...
+    @_builtins.property
     def node_def(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeDef]: ...
     @_builtins.property
     def ret(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def control_ret(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
         self,
         *,
         signature: Global___OpDef | None = ...,
         attr: _abc.Mapping[_builtins.str, Global___AttrValue] | None = ...,
+        arg_attr: _abc.Mapping[_builtins.int, Global___FunctionDef.ArgAttrs] | None = ...,
+        resource_arg_unique_id: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
         node_def: _abc.Iterable[Global___NodeDef] | None = ...,
         ret: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        control_ret: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attr", b"attr", "node_def", b"node_def", "ret", b"ret", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arg_attr", b"arg_attr", "attr", b"attr", "control_ret", b"control_ret", "node_def", b"node_def", "resource_arg_unique_id", b"resource_arg_unique_id", "ret", b"ret", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1063,6 +1388,27 @@ Global___SavedObjectGraph: _TypeAlias = SavedObjectGraph  # noqa: Y015
 class SavedObject(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SaveableObjectsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SaveableObject: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SaveableObject | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CHILDREN_FIELD_NUMBER: _builtins.int
     SLOT_VARIABLES_FIELD_NUMBER: _builtins.int
     USER_OBJECT_FIELD_NUMBER: _builtins.int
@@ -1073,6 +1419,7 @@ class SavedObject(_message.Message):
     CONSTANT_FIELD_NUMBER: _builtins.int
     RESOURCE_FIELD_NUMBER: _builtins.int
     CAPTURED_TENSOR_FIELD_NUMBER: _builtins.int
+    SAVEABLE_OBJECTS_FIELD_NUMBER: _builtins.int
     REGISTERED_NAME_FIELD_NUMBER: _builtins.int
     registered_name: _builtins.str
     @_builtins.property
@@ -1095,6 +1442,8 @@ class SavedObject(_message.Message):
     def resource(self) -> Global___SavedResource: ...
     @_builtins.property
     def captured_tensor(self) -> Global___CapturedTensor: ...
+    @_builtins.property
+    def saveable_objects(self) -> _containers.MessageMap[_builtins.str, Global___SaveableObject]: ...
     def __init__(
         self,
         *,
@@ -1108,17 +1457,40 @@ class SavedObject(_message.Message):
         constant: Global___SavedConstant | None = ...,
         resource: Global___SavedResource | None = ...,
         captured_tensor: Global___CapturedTensor | None = ...,
+        saveable_objects: _abc.Mapping[_builtins.str, Global___SaveableObject] | None = ...,
         registered_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "bare_concrete_function", b"bare_concrete_function", "captured_tensor", b"captured_tensor", "constant", b"constant", "function", b"function", "kind", b"kind", "resource", b"resource", "user_object", b"user_object", "variable", b"variable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "bare_concrete_function", b"bare_concrete_function", "captured_tensor", b"captured_tensor", "children", b"children", "constant", b"constant", "function", b"function", "kind", b"kind", "registered_name", b"registered_name", "resource", b"resource", "slot_variables", b"slot_variables", "user_object", b"user_object", "variable", b"variable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "bare_concrete_function", b"bare_concrete_function", "captured_tensor", b"captured_tensor", "children", b"children", "constant", b"constant", "function", b"function", "kind", b"kind", "registered_name", b"registered_name", "resource", b"resource", "saveable_objects", b"saveable_objects", "slot_variables", b"slot_variables", "user_object", b"user_object", "variable", b"variable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["user_object", "asset", "function", "variable", "bare_concrete_function", "constant", "resource", "captured_tensor"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___SavedObject: _TypeAlias = SavedObject  # noqa: Y015
+
+@_typing.final
+class SaveableObject(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAVE_FUNCTION_FIELD_NUMBER: _builtins.int
+    RESTORE_FUNCTION_FIELD_NUMBER: _builtins.int
+    save_function: _builtins.int
+    restore_function: _builtins.int
+    def __init__(
+        self,
+        *,
+        save_function: _builtins.int = ...,
+        restore_function: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["restore_function", b"restore_function", "save_function", b"save_function"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaveableObject: _TypeAlias = SaveableObject  # noqa: Y015
 
 @_typing.final
 class SavedUserObject(_message.Message):
