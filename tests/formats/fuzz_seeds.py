@@ -50,6 +50,23 @@ def _described(folder: Path) -> Path:
     return shutil.copyfile(source, folder / source.name)
 
 
+def _of_old_version(name: str) -> Callable[[Path], Path]:
+    source = Path(__file__).parent / "old_versions" / "files" / name
+    return lambda folder: shutil.copyfile(source, folder / source.name)
+
+
+def _saved_model_text(folder: Path) -> Path:
+    from google.protobuf import text_format
+
+    from explorer.formats.schema import saved_model_pb2
+
+    source = corpus.folder() / "half_plus_two_tf1" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(source.read_bytes())
+    (folder / "model").mkdir()
+    (folder / "model" / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
+    return folder / "model"
+
+
 def _npy(folder: Path) -> Path:
     np.save(folder / "x.npy", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     return folder / "x.npy"
@@ -148,6 +165,10 @@ SEEDS = {
     for seed in (
         Seed("saved_model", "notes_tf20/functional/2_model", ("saved_model.pb", *_VARIABLES)),
         Seed("saved_model_tf1", "half_plus_two_tf1", ("saved_model.pb", *_VARIABLES)),
+        Seed("saved_model_text", _saved_model_text, ("saved_model.pbtxt",)),
+        Seed("graph", _of_old_version("tf14/frozen.pb")),
+        Seed("graph_text", _of_old_version("tf14/frozen.pbtxt")),
+        Seed("meta_graph", _of_old_version("tf14/ckpt/model.ckpt-2.meta")),
         Seed(
             "checkpoint",
             "notes_tf20/subclass/checkpoints",
