@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,14 @@ from explorer.formats.storage import Entry, Storage, joined, readable_entries
 SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 CHECKPOINT_INDEX = ".index"
 
+_SHARDED = (".weights.json", ".safetensors.index.json")
+_SHARD = re.compile(
+    r"(.+?)(?:_\d{5}\.weights\.h5|-\d{5}-of-\d{5}\.safetensors)",
+)
 _UNPACKED_ARCHIVE = {"config.json", "metadata.json"}
 _FILES = (
     *(".keras", ".h5", ".hdf5", ".tflite", ".pb", ".pbtxt", ".meta", ".onnx", ".safetensors"),
-    "model.json",
+    *("model.json", *_SHARDED),
 )
 _FOLDERS_SEARCHED = 200
 
@@ -64,10 +69,7 @@ def _has_checkpoint(entries: list[Entry]) -> bool:
 
 
 def _model_files(entries: list[Entry], is_whole: bool) -> tuple[str, ...]:
-    """The model files of a folder, without those that are parts of the model that it is.
-
-    The graph ``.meta`` of a checkpoint belongs to it.
-    """
+    """The model files of a folder, without those that are parts of another."""
     if is_whole:
         return ()
     files = {entry.name for entry in entries if not entry.is_folder}
@@ -79,5 +81,9 @@ def _is_model(name: str) -> bool:
 
 
 def _is_part(name: str, files: set[str]) -> bool:
+    """Whether a file is a shard of another, or the graph beside a checkpoint."""
     stem, _, ending = name.rpartition(".")
-    return ending == "meta" and stem + CHECKPOINT_INDEX in files
+    if ending == "meta":
+        return stem + CHECKPOINT_INDEX in files
+    shard = _SHARD.fullmatch(name)
+    return shard is not None and bool({f"{shard[1]}{end}" for end in _SHARDED} & files)

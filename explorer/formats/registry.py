@@ -74,6 +74,12 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("NumPy", (".npy", ".npz"), "\\x93NUMPY, or a zip file of nothing but that", "npy"),
     Format("Safetensors", (".safetensors",), "the length of a JSON header", "safetensors"),
+    Format(
+        "Safetensors, sharded",
+        (".safetensors.index.json",),
+        "a JSON file with a weight_map",
+        "safetensors_index",
+    ),
     Format("ONNX", (".onnx",), "a message with the fields of an ONNX model", "onnx_model"),
     Format(
         "TensorFlow.js",

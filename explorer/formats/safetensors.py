@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -86,24 +87,62 @@ def match(storage: Storage) -> Match | None:
 def open(match: Match) -> Artifact:
     """Read the header. Raises `UnreadableArtifact` where it is damaged."""
     storage = match.storage
-    header = _header(storage, match.detail)
-    metadata = header.pop(_METADATA, None)
-    metadata = metadata if isinstance(metadata, dict) else {}
-    start = _LENGTH + match.detail
-    tensors = tuple(_tensor(storage, start, *item) for item in header.items())
-    problems = {t.path: p for t in tensors if (p := _problem(storage, header[t.path], start))}
+    file = read_file(match)
     return Artifact(
         path=storage.uri,
         name=storage.name,
         format="safetensors",
         format_name="Safetensors",
         size=storage.size() or 0,
-        root=_root(storage, metadata, tensors),
-        producer=Producer(backend=_BACKENDS.get(str(metadata.get("format")), "")),
-        contents=Contents(weights=yes_if(bool(tensors))),
-        tensors=lambda: tensors,
-        checks=lambda: _checks(tensors, problems),
-        notes=tuple(f"{path} cannot be read: {problem}" for path, problem in problems.items()),
+        root=file.node(),
+        producer=Producer(backend=_BACKENDS.get(str(file.metadata.get("format")), "")),
+        contents=Contents(weights=yes_if(bool(file.tensors))),
+        tensors=lambda: file.tensors,
+        checks=file.checks,
+        notes=tuple(file.notes()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SafetensorsFile:
+    """One file: its tensors, what is wrong with them by their paths, and what else it says."""
+
+    storage: Storage
+    metadata: Mapping[str, Any]
+    tensors: tuple[Tensor, ...]
+    problems: Mapping[str, str]
+
+    def checks(self) -> Iterator[Check]:
+        """Whether each tensor has the bytes that its type and shape take."""
+        for tensor in self.tensors:
+            yield Check("byte count", tensor.path, self.problems.get(tensor.path, ""))
+
+    def notes(self) -> Iterator[str]:
+        """What cannot be read."""
+        return (f"{path} cannot be read: {problem}" for path, problem in self.problems.items())
+
+    def node(self) -> Node:
+        """The file with its metadata and tensors."""
+        return Node(
+            self.storage.name,
+            NodeType.FILE,
+            kind=f"Safetensors · {count_text(len(self.tensors), 'tensor')}",
+            size=self.storage.size(),
+            attributes=lambda: [(str(key), str(value)) for key, value in self.metadata.items()],
+            source=_Children(self.metadata, self.tensors),
+        )
+
+
+def read_file(match: Match) -> SafetensorsFile:
+    """What the header of a matched file says. Raises `UnreadableArtifact`."""
+    storage = match.storage
+    header = _header(storage, match.detail)
+    metadata = header.pop(_METADATA, None)
+    start = _LENGTH + match.detail
+    tensors = tuple(_tensor(storage, start, *item) for item in header.items())
+    problems = {t.path: p for t in tensors if (p := _problem(storage, header[t.path], start))}
+    return SafetensorsFile(
+        storage, metadata if isinstance(metadata, dict) else {}, tensors, problems
     )
 
 
@@ -183,22 +222,6 @@ def _problem(storage: Storage, entry: Any, start: int) -> str:
         return f"it ends at byte {start + span[1]:,}, but the file has {size:,}. It was cut short."
     values = _values(storage, start, entry)
     return "" if values is None else values.problem
-
-
-def _checks(tensors: tuple[Tensor, ...], problems: Mapping[str, str]) -> Iterator[Check]:
-    for tensor in tensors:
-        yield Check("byte count", tensor.path, problems.get(tensor.path, ""))
-
-
-def _root(storage: Storage, metadata: Mapping[str, Any], tensors: tuple[Tensor, ...]) -> Node:
-    return Node(
-        storage.name,
-        NodeType.FILE,
-        kind=f"Safetensors · {count_text(len(tensors), 'tensor')}",
-        size=storage.size(),
-        attributes=lambda: [(str(key), str(value)) for key, value in metadata.items()],
-        source=_Children(metadata, tensors),
-    )
 
 
 class _Children:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,59 @@ def test_metadata_is_shown(path: Path, opened: Any) -> None:
     }
     assert [node.name for node in tensors] == [t.path for t in artifact.tensors()]
     assert artifact.root.children(1, 3) == tensors[:2]
+
+
+def sharded(folder: Path) -> Path:
+    """The tensors in two files, and the index as the Hub's library writes it."""
+    names = list(TENSORS)
+    files = {"model-00001-of-00002.safetensors": names[:3]}
+    files["model-00002-of-00002.safetensors"] = names[3:]
+    for file, inside in files.items():
+        save_file({name: TENSORS[name] for name in inside}, folder / file)
+    places = {name: file for file, inside in files.items() for name in inside}
+    index = {"metadata": {"total_size": 1}, "weight_map": places}
+    path = folder / "model.safetensors.index.json"
+    path.write_text(json.dumps(index, indent=2))
+    return path
+
+
+def test_shards_are_one_model(tmp_path: Path, opened: Any) -> None:
+    artifact = opened(sharded(tmp_path))
+    assert (artifact.format, artifact.format_name) == ("safetensors", "Safetensors, sharded")
+    assert {t.path for t in artifact.tensors()} == set(TENSORS)
+    for tensor in artifact.tensors():
+        np.testing.assert_array_equal(tensor.read(), TENSORS[tensor.path])
+    assert not any(check.problem for check in artifact.checks())
+    assert artifact.contents.weights is Tri.YES
+    assert [node.name for node in artifact.root.children()] == [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    ]
+
+
+def test_shards_in_an_archive_are_one_model(tmp_path: Path, opened: Any) -> None:
+    (tmp_path / "model").mkdir()
+    sharded(tmp_path / "model")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "model")
+    artifact = opened(tmp_path / "packed.zip")
+    assert artifact.name == "model.safetensors.index.json"
+    assert {t.path for t in artifact.tensors()} == set(TENSORS)
+
+
+def test_a_shard_that_is_missing_or_another(tmp_path: Path, opened: Any) -> None:
+    path = sharded(tmp_path)
+    first, second = sorted(tmp_path.glob("*.safetensors"))
+    first.unlink()
+    save_file({"other": TENSORS["step"]}, second)
+    artifact = opened(path)
+    assert artifact.contents.weights is Tri.PARTLY
+    assert artifact.notes == (f"{first.name} is not there. Copy it beside the index.",)
+    rules = [(c.rule, c.where) for c in artifact.checks() if c.problem]
+    assert rules[0] == ("shard present", first.name)
+    assert ("tensor present", "bytes") in rules
+    index = {"weight_map": {"x": "../secret.safetensors", "y": 3}}
+    path.write_text(json.dumps(index))
+    assert "points outside" in opened(path).notes[0]
 
 
 def test_any_name_will_do(path: Path, tmp_path: Path, opened: Any) -> None:
