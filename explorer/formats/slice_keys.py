@@ -10,7 +10,6 @@ from explorer.formats.schema import tensor_pb2
 
 _WHOLE = -1
 _ESCAPED = {0x00: b"\0\xff", 0xFF: b"\xff\0"}
-_LENGTH_BITS = {9: b"\xff\x80", 10: b"\xff\xc0"}
 
 
 def slice_key(name: str, piece: tensor_pb2.TensorSliceProto) -> bytes:
@@ -37,5 +36,5 @@ def _signed(value: int) -> bytes:
     magnitude = ~value if value < 0 else value
     length = magnitude.bit_length() // 7 + 1
     digits = value.to_bytes(length, "big", signed=True)
-    header = _LENGTH_BITS.get(length, bytes([0xFF << (8 - length) & 0xFF])).ljust(length, b"\0")
-    return bytes(digit ^ bits for digit, bits in zip(digits, header, strict=True))
+    ones = (1 << length) - 1 << 7 * length  # the topmost bits of n bytes
+    return (int.from_bytes(digits, "big") ^ ones).to_bytes(length, "big")
