@@ -75,3 +75,11 @@ FUNCTIONS = ACTIVATIONS | frozenset(
     """.split()  # noqa: SIM905
 )
 """Functions of every kind that a config names alone: losses, metrics, initializers and so on."""
+
+OPTIMIZERS = frozenset(
+    """
+    Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer
+    LossScaleOptimizerV3 MultiOptimizer Muon Nadam RMSprop SGD ScheduleFreeAdamW
+    """.split()  # noqa: SIM905
+)
+"""Optimizers, by class name; Keras 2 registers its own as a person's, such as ``Custom>Adam``."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from explorer.analysis.finding import Finding, Severity
-from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, LAYERS
+from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, LAYERS, OPTIMIZERS
 from explorer.formats.artifact import Config
 
 _MOST = 200_000
@@ -211,8 +211,9 @@ def _is_custom(class_name: str, package: str, value: Mapping[str, Any]) -> bool:
         return True
     if package:
         return package not in _KERAS_PACKAGES | {"builtins", "tensorflow"}
-    if ">" in class_name:
-        return True
+    origin, mark, name = class_name.rpartition(">")
+    if mark:
+        return origin != "Custom" or name not in OPTIMIZERS
     is_layer = isinstance(value.get("config"), dict) and (
         "inbound_nodes" in value or "trainable" in value["config"]
     )

@@ -198,3 +198,10 @@ def test_operations_of_every_model_are_none(op: str) -> None:
 def test_one_kind_of_operation_in_one_place_is_one_finding() -> None:
     ops = [GraphOp("ReadFile", f"read_{number}", "graph") for number in range(1200)]
     assert [f.where for f in op_findings(ops)] == ["graph: read_0 and 1,199 more"]
+
+
+def test_the_optimizers_that_keras_2_registers_are_its_own(tf_keras: Any) -> None:
+    adam = tf_keras.optimizers.Adam()
+    config = tf_keras.optimizers.serialize(adam, use_legacy_format=True)
+    assert config["class_name"] == "Custom>Adam"
+    assert rules(config) == set()
