@@ -101,10 +101,9 @@ class Graph:
         if kind is None or not kind.is_flex:
             return [kind.op] if kind else []
         options = flex_options(table, self._common.buffers)
-        if options is None:  # what it runs cannot be told
-            return [kind.op, f"custom operator {kind.name}"]
         budget.spend(len(options))
-        return list(dict.fromkeys([kind.op, *flex_ops(options)]))
+        found = flex_ops(options) or [f"custom operator {kind.name}"]  # who knows what it runs
+        return list(dict.fromkeys([kind.op, *found]))
 
     def signature_tensor(self, entry: Table) -> SignatureTensor:
         """An input or output of a signature, with the tensor of this graph that it names."""
@@ -174,7 +173,7 @@ class Graph:
             return []
         found = [("version", str(kind.version))]
         if kind.is_flex:
-            ops = flex_ops(flex_options(table, self._common.buffers) or b"")
+            ops = flex_ops(flex_options(table, self._common.buffers))
             found += [("TensorFlow operation", op.removeprefix("Flex")) for op in ops]
         names = self._common.graph_names
         found += [(label, _graph_text(names, called)) for label, called in called_graphs(table)]

@@ -111,13 +111,11 @@ def called_graphs(operator: Table) -> Iterator[tuple[str, int]]:
             yield from ((name, table.number(field, INT32)) for name, field in fields)
 
 
-def flex_options(operator: Table, buffers: Buffers) -> bytes | None:
-    """The options of a Flex operator, ``None`` where they are too large, or not all there."""
+def flex_options(operator: Table, buffers: Buffers) -> bytes:
+    """The options of a Flex operator, empty where they are too large, or not all there."""
     span = _custom_options(operator)
-    if span is None:
+    if span is None or span.count > _LARGEST_OPTIONS or buffers.problem(span):
         return b""
-    if span.count > _LARGEST_OPTIONS or buffers.problem(span):
-        return None
     return buffers.load(span.start, span.count)
 
 
@@ -155,5 +153,5 @@ def _flexbuffer_texts(data: bytes) -> list[bytes]:
         if not root.IsVector or len(root.AsVector) < 2:
             return []
         return [bytes(root.AsVector[index].AsStringBytes) for index in range(2)]
-    except (ValueError, IndexError, TypeError, struct.error):
+    except (ValueError, LookupError, TypeError, struct.error):
         return []

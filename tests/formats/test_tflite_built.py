@@ -399,6 +399,17 @@ def test_options_too_large_to_look_into_are_not_trusted(tmp_path: Path, opened: 
     assert [op.op for op in artifact.ops()] == ["FlexAdd", "custom operator FlexAdd"]
 
 
+@pytest.mark.parametrize("options", [b"", b"\0", b"\0\x28\0", bytes(9), b"\1\2\x28\1", b"\7" * 30])
+def test_options_that_say_nothing_are_not_trusted(
+    options: bytes, tmp_path: Path, opened: Any
+) -> None:
+    made = operator(0, [], [], customOptions=np.frombuffer(options, np.uint8))
+    codes = [operator_code(CUSTOM, "FlexAdd")]
+    graphs = [graph("main", [], [made])]
+    artifact = opened(built(tmp_path, [], [], subgraphs=graphs, operatorCodes=codes))
+    assert [op.op for op in artifact.ops()] == ["FlexAdd", "custom operator FlexAdd"]
+
+
 def test_options_behind_the_flatbuffer(tmp_path: Path, opened: Any) -> None:
     options = bytes(flatbuffers.flexbuffers.Dumps(["WriteFile", "\x12\x09WriteFile"]))
     made = operator(0, [], [], largeCustomOptionsOffset=4096)
