@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from explorer.formats.artifact import (
     Artifact,
@@ -43,7 +43,7 @@ from explorer.formats.hdf5_tree import (
 )
 from explorer.formats.json_tree import parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
-from explorer.formats.keras_store import store_layers, store_role
+from explorer.formats.keras_store import layer_groups, store_layers, store_role, stored_name
 from explorer.formats.keras_weights import (
     contents_of,
     group_layers,
@@ -204,7 +204,8 @@ class _Reading:
             return group_layers(layout.model, layout.names, self.tensors(), layout.root)
         if layout.format == "hdf5":
             return ()
-        return store_layers(None, self._file, self.tensors())
+        groups = layer_groups(self._file)
+        return store_layers(None, self.tensors(), groups, partial(stored_name, self._file))
 
     def _missing(self) -> list[str]:
         """Weights that the attributes list, but the file does not hold."""

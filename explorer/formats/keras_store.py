@@ -7,7 +7,7 @@ Each object is a group, its variables are numbered in its group ``vars``
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from explorer.formats.artifact import Layer, Role, Tensor
@@ -15,10 +15,14 @@ from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
 from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, text_attribute
 from explorer.formats.hdf5_tree import links_of, open_group
 from explorer.formats.keras_config import LayerConfig, Place, make_layers, places
+from explorer.formats.keras_variables import SEEDS, class_of_group
 from explorer.formats.keras_weights import parts_of
 
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 """Where the layers of a model lie; Keras 2.12 and 2.13 used the second name."""
+
+StoredName = Callable[[str], str]
+"""The name of the object whose group is at a path, empty where the file does not say."""
 
 
 def store_role(path: str) -> Role:
@@ -28,7 +32,7 @@ def store_role(path: str) -> Role:
         return Role.OPTIMIZER
     if parts[0] == "metrics":
         return Role.METRIC
-    is_weight = "vars" in parts and "seed_generator" not in parts
+    is_weight = "vars" in parts and not set(parts).intersection(SEEDS)
     return Role.WEIGHT if is_weight else Role.OTHER
 
 
@@ -39,15 +43,36 @@ def store_kinds(model: LayerConfig | None) -> dict[str, str]:
     return {place.store: f"{layer.class_name} · {layer.name}" for layer, place in places(model)}
 
 
+def stored_name(file: Hdf5File, place: str) -> str:
+    """The name of an object, which Keras 3.6 and newer write to the group of its variables."""
+    with suppress(KeyError, *HDF5_ERRORS):
+        return text_attribute(open_group(file.root, f"{place}/vars"), "name")
+    return ""
+
+
 def store_layers(
-    model: LayerConfig | None, file: Hdf5File | None, tensors: Sequence[Tensor]
+    model: LayerConfig | None,
+    tensors: Sequence[Tensor],
+    groups: Iterable[str],
+    name_of: StoredName,
+    is_whole: bool = True,
 ) -> tuple[Layer, ...]:
-    """The layers of a config with the numbers stored for them, else those that the file shows."""
+    """The layers of a config with the numbers stored for them, else those that have ``groups``.
+
+    Not ``is_whole`` where weights are missing or cannot be read.
+    """
     totals = _totals(tensors)
-    if model is not None and model.layers:
-        total = totals.get("layers", 0) if file is not None else None
-        return make_layers(model, lambda place: _count_at(place, totals), total)
-    return () if file is None else _found_layers(file, totals)
+    if model is None or not model.layers:
+        return tuple(_found_layer(place, totals, name_of) for place in groups)
+    total = totals.get("layers", 0) if is_whole else None
+    return make_layers(model, lambda place: _count_at(place, totals), total)
+
+
+def _found_layer(place: str, totals: Counter[str], name_of: StoredName) -> Layer:
+    """Weights alone name no classes, but a group in a list of layers is named after its class."""
+    above, _, name = place.rpartition("/")
+    class_name = class_of_group(name) if above else ""
+    return Layer(name_of(place) or name, class_name, parameters=totals[_counted(place)])
 
 
 def _count_at(place: Place, totals: Counter[str]) -> int | None:
@@ -59,35 +84,32 @@ def _totals(tensors: Sequence[Tensor]) -> Counter[str]:
     totals: Counter[str] = Counter()
     for tensor in tensors:
         if tensor.role is Role.WEIGHT:
-            parts = ["layers" if p in _CONTAINERS else p for p in parts_of(tensor.path)]
+            parts = _counted(tensor.path).split("/")
             for end in range(1, len(parts)):
                 totals["/".join(parts[:end])] += tensor.element_count
     return totals
 
 
-def _found_layers(file: Hdf5File, totals: Counter[str]) -> tuple[Layer, ...]:
-    """Weights alone name no classes; newer Keras keeps each layer's name beside them."""
-    try:
-        return tuple(
-            Layer(_stored_name(group, path), "", parameters=totals[path])
-            for group, path in _layer_groups(file.root)
-        )
-    except HDF5_ERRORS:
-        return ()
+def _counted(path: str) -> str:
+    """A path by which the layers of every version are counted."""
+    return "/".join(CONTAINERS[0] if part in CONTAINERS else part for part in parts_of(path))
 
 
-def _layer_groups(root: Hdf5Object) -> list[tuple[Hdf5Object, str]]:
-    """The groups that are layers, at the top or in a list such as ``layers``, with their paths."""
-    found: list[tuple[Hdf5Object, str]] = []
+def layer_groups(file: Hdf5File) -> list[str]:
+    """The groups that are layers, at the top or in a list such as ``layers``."""
+    with suppress(*HDF5_ERRORS):
+        return list(_layer_groups(file.root))
+    return []
+
+
+def _layer_groups(root: Hdf5Object) -> Iterator[str]:
     for label, group in _groups(root):
         if label == "vars" or store_role(f"{label}/vars/0") is not Role.WEIGHT:
             continue
         if b"vars" in group.links:
-            found.append((group, label))
+            yield label
         else:
-            above = "layers" if label in _CONTAINERS else label
-            found += [(inner, f"{above}/{name}") for name, inner in _groups(group)]
-    return found
+            yield from (f"{label}/{name}" for name, _ in _groups(group))
 
 
 def _groups(parent: Hdf5Object) -> Iterator[tuple[str, Hdf5Object]]:
@@ -96,11 +118,3 @@ def _groups(parent: Hdf5Object) -> Iterator[tuple[str, Hdf5Object]]:
         obj = parent.at(link) if isinstance(link, int) else None
         if obj is not None and obj.kind is ObjectKind.GROUP:
             yield name.decode("utf-8", "replace"), obj
-
-
-def _stored_name(group: Hdf5Object, path: str) -> str:
-    """The layer's own name, which Keras 3.6 and newer write to its ``vars``."""
-    own = ""
-    with suppress(KeyError):
-        own = text_attribute(open_group(group, "vars"), "name")
-    return own or path.rpartition("/")[2]

@@ -58,6 +58,12 @@ FORMATS: tuple[Format, ...] = (
         "tf_checkpoint",
     ),
     Format("Keras archive", (".keras",), "a zip file with config.json", "keras_archive"),
+    Format(
+        "Keras folder",
+        ("",),
+        "a folder with config.json, and metadata.json or model.weights.h5 beside it",
+        "keras_folder",
+    ),
     Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras_hdf5"),
     Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite"),
     Format(

@@ -1,0 +1,165 @@
+"""What people call the variables of a Keras weights file: ``dense/kernel`` for ``…/vars/0``.
+
+Groups are named after classes and attributes, and variables numbered. Their names follow from the
+model's config, or from the names of layers that Keras 3.6 and newer write beside the variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from explorer.formats.artifact import Shape, Tensor
+from explorer.formats.keras_config import LayerConfig
+from explorer.formats.keras_optimizers import inner_optimizer, read_optimizer, slot_labels
+from explorer.formats.keras_store import CONTAINERS, StoredName
+from explorer.formats.keras_variables import (
+    SEEDS,
+    Owner,
+    class_of_group,
+    is_trained,
+    owners,
+    variable_names,
+)
+from explorer.formats.keras_weights import parts_of
+
+_VARS = "vars"
+_OPTIMIZERS = ("optimizer/inner_optimizer", "optimizer")
+
+
+def major_version(keras: str) -> int | None:
+    """``3`` for ``3.15.1``; ``None`` where there is none."""
+    number = keras.partition(".")[0]
+    return int(number) if number.isdecimal() and len(number) < 4 else None
+
+
+@dataclass
+class StoreLabels:
+    """The labels of the tensors of one weights file.
+
+    ``keras`` is the major version that wrote it, ``optimizer`` as in the compile config.
+    ``stored_name`` gives the name of the object whose group is at a path, empty where the file
+    does not say.
+    """
+
+    tensors: Sequence[Tensor]
+    stored_name: StoredName
+    model: LayerConfig | None = None
+    keras: int | None = None
+    optimizer: Any = None
+    _titles: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """The label of each tensor by its path; those without one are left out."""
+        found: dict[str, str] = {}
+        for place, variables in self._groups.items():
+            names = self._variable_names(place, len(variables))
+            title = self._title(place)
+            if title:
+                keys = (parts_of(v.path)[-1] for v in variables)
+                pairs = zip(variables, (_name_of(key, names) for key in keys), strict=True)
+                found.update((v.path, f"{title}/{name}") for v, name in pairs if name)
+        return {**found, **self._slot_labels(found)}
+
+    @cached_property
+    def _groups(self) -> dict[str, list[Tensor]]:
+        """The variables of each object, in the order of their numbers."""
+        found: dict[str, list[Tensor]] = {}
+        for tensor in self.tensors:
+            *place, holder, _key = ["", *parts_of(tensor.path)][-66:]
+            if holder == _VARS:
+                found.setdefault("/".join(place[1:]), []).append(tensor)
+        for variables in found.values():
+            variables.sort(key=lambda v: _number(parts_of(v.path)[-1]))
+        return found
+
+    @cached_property
+    def _owners(self) -> dict[str, Owner]:
+        return {} if self.model is None or not self.model.layers else owners(self.model)
+
+    def _owner(self, place: str) -> Owner | None:
+        return self._owners.get(_canonical(place))
+
+    def _title(self, place: str) -> str:
+        """The names that lead to an object, its own at the end."""
+        owner = self._owner(place)
+        if owner is not None or not place:
+            return "/".join(owner.names) if owner is not None else ""
+        if place not in self._titles:
+            above, _, name = place.rpartition("/")
+            own = "" if name in CONTAINERS else self.stored_name(place) or name
+            self._titles[place] = "/".join(filter(None, (self._title(above), own)))
+        return self._titles[place]
+
+    def _variable_names(self, place: str, count: int) -> tuple[str, ...]:
+        owner = self._owner(place)
+        if owner is not None:
+            return variable_names(owner.layer.class_name, owner.layer.config, count, self.keras)
+        above, _, name = place.rpartition("/")
+        if name in SEEDS:
+            return variable_names("SeedGenerator", {}, count, self.keras)
+        written = self.stored_name(place)
+        is_numbered = above.rpartition("/")[2] in CONTAINERS
+        class_name = class_of_group(name if is_numbered else written)
+        keras = 3 if written and self.keras is None else self.keras
+        return variable_names(class_name, {}, count, keras)
+
+    # The optimizer's
+
+    def _slot_labels(self, labels: Mapping[str, str]) -> dict[str, str]:
+        weights = self._trained(labels)
+        for place in _OPTIMIZERS:
+            is_inner = place != _OPTIMIZERS[-1]
+            config = inner_optimizer(self.optimizer) if is_inner else self.optimizer
+            optimizer = read_optimizer(config, self.keras)
+            variables = self._groups.get(place, [])
+            if optimizer is not None and weights and variables:
+                found = slot_labels(optimizer, weights, [v.shape for v in variables])
+                return dict(zip([v.path for v in variables], found, strict=False))
+        return {}
+
+    def _trained(self, labels: Mapping[str, str]) -> list[tuple[str, Shape]]:
+        """The trained weights in Keras's order with their shapes; empty where one has no label."""
+        by_place = {_canonical(place): found for place, found in self._groups.items()}
+        weights = [v for place, found in by_place.items() if _is_model(place) for v in found]
+        if not all(v.path in labels for v in weights):
+            return []
+        return list(self._in_order(by_place, labels))
+
+    def _in_order(
+        self, by_place: Mapping[str, list[Tensor]], labels: Mapping[str, str]
+    ) -> Iterator[tuple[str, Shape]]:
+        for place, owner in self._owners.items():
+            for tensor in by_place.get(place, ()) if owner.trainable else ():
+                label = labels[tensor.path]
+                if is_trained(label.rpartition("/")[2]):
+                    yield label, tensor.shape
+
+
+def _is_model(place: str) -> bool:
+    return place.partition("/")[0] not in ("optimizer", "metrics") and _own_name(place) not in SEEDS
+
+
+def _own_name(place: str) -> str:
+    return place.rpartition("/")[2]
+
+
+def _canonical(place: str) -> str:
+    """A place as `owners` has it."""
+    names = (CONTAINERS[0] if name in CONTAINERS else name.lstrip("_") for name in place.split("/"))
+    return "/".join(names)
+
+
+def _name_of(key: str, names: Sequence[str]) -> str:
+    """The name of a variable by its number; lookup tables store some by name."""
+    if not key.isdecimal():
+        return key
+    number = _number(key)
+    return names[number] if number < len(names) else ""
+
+
+def _number(key: str) -> int:
+    return int(key) if key.isdecimal() and len(key) < 10 else 0

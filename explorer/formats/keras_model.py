@@ -1,0 +1,254 @@
+"""A Keras model as its parts: config.json, metadata.json, weights and assets, zipped or not.
+
+Source: ``save_model`` in ``keras/src/saving/saving_lib.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, cached_property
+from typing import Any
+
+from explorer.formats.artifact import (
+    Artifact,
+    Check,
+    Config,
+    Contents,
+    Hazard,
+    Layer,
+    Node,
+    NodeList,
+    NodeType,
+    Producer,
+    Tensor,
+    UnreadableArtifact,
+)
+from explorer.formats.files import file_node
+from explorer.formats.json_tree import LARGEST_JSON, json_children, json_text, parse_object
+from explorer.formats.keras_config import LayerConfig, architecture, read_config
+from explorer.formats.keras_labels import StoreLabels, major_version
+from explorer.formats.keras_npz import NpzWeights
+from explorer.formats.keras_store import store_kinds, store_layers
+from explorer.formats.keras_weights import contents_of
+from explorer.formats.storage import Entry, Storage, joined, readable_entries
+from explorer.formats.text import bytes_text, count_text
+from explorer.formats.weights_store import Hdf5Weights, Labelled, WeightsStore
+from explorer.formats.zip_storage import is_zip
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = ("model.weights.h5", "model.weights.npz")
+
+_ASSETS = "assets"
+_LARGEST_TEXT = 1 << 16
+
+
+class KerasModel:
+    """The parts of a model in ``storage``, a folder or an archive, on their way to an `Artifact`.
+
+    ``outer`` is what the person opened. Raises `UnreadableArtifact` where the config is damaged.
+    """
+
+    def __init__(self, outer: Storage, storage: Storage) -> None:
+        self._outer = outer
+        self._storage = storage
+        self._reason = ""
+        self._config = self._json(CONFIG)
+        if self._config is None:
+            raise UnreadableArtifact(
+                f"{CONFIG} in {outer.name} is not the JSON of a model: it is damaged, or larger "
+                f"than {bytes_text(LARGEST_JSON)}. Copy or download the archive again."
+            )
+        self._metadata = self._json(METADATA)
+        self._model: LayerConfig | None = read_config(self._config)
+        self._member = next(filter(storage.has, WEIGHTS), "")
+        self._weights = self._open_weights()
+        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._labelled)
+
+    def _json(self, member: str) -> dict[str, Any] | None:
+        with suppress(UnreadableArtifact):
+            if 0 < (self._storage.size(member) or 0) <= LARGEST_JSON:
+                return parse_object(self._storage.read(member))
+        return None
+
+    def _open_weights(self) -> WeightsStore | None:
+        if not self._member:
+            self._reason = f"There is no {WEIGHTS[0]} in it."
+            return None
+        try:
+            if is_zip(self._storage.read(self._member, 0, 4)):
+                return NpzWeights(self._storage, self._member)
+            return Hdf5Weights(self._storage, self._member)
+        except UnreadableArtifact as error:
+            self._reason = str(error)
+            return None
+
+    def artifact(self, format: str, format_name: str, size: int) -> Artifact:
+        """The model; ``size`` is in bytes on disk."""
+        return Artifact(
+            path=self._outer.uri,
+            name=self._outer.name,
+            format=format,
+            format_name=format_name,
+            size=size,
+            root=self._root(format_name, size),
+            producer=Producer(keras=self._version),
+            contents=self._contents(),
+            tensors=self.tensors,
+            layers=cache(self._layers),
+            configs=self._configs,
+            hazards=self._hazards,
+            checks=self._checks,
+            notes=tuple(self._notes()),
+            close=self.close,
+        )
+
+    @property
+    def _version(self) -> str:
+        version = (self._metadata or {}).get("keras_version")
+        return version if isinstance(version, str) else ""
+
+    def _contents(self) -> Contents:
+        compiled = bool((self._config or {}).get("compile_config"))
+        return contents_of(self.tensors(), architecture(self._model), compiled)
+
+    # Weights
+
+    @cached_property
+    def _labels(self) -> StoreLabels:
+        compiled = (self._config or {}).get("compile_config")
+        return StoreLabels(
+            self._weights.tensors() if self._weights else (),
+            self._weights.stored_name if self._weights else lambda _place: "",
+            self._model,
+            major_version(self._version),
+            compiled.get("optimizer") if isinstance(compiled, dict) else None,
+        )
+
+    def _label(self, path: str) -> str:
+        return self._labels.labels.get(path, "")
+
+    def _labelled(self) -> tuple[Tensor, ...]:
+        return tuple(replace(t, label=self._label(t.path)) for t in self._labels.tensors)
+
+    def _layers(self) -> tuple[Layer, ...]:
+        labels = self._labels
+        groups = self._weights.layer_groups() if self._weights is not None else ()
+        return store_layers(
+            self._model, labels.tensors, groups, labels.stored_name, self._weights is not None
+        )
+
+    # What else is known
+
+    def _configs(self) -> Iterator[Config]:
+        yield Config(CONFIG, self._config)
+        if self._metadata is not None:
+            yield Config(METADATA, self._metadata)
+
+    def _hazards(self) -> Iterator[Hazard]:
+        if self._weights is not None:
+            yield from self._weights.hazards()
+
+    def _checks(self) -> Iterator[Check]:
+        for member in (CONFIG, METADATA):
+            if self._storage.has(member):
+                is_json = self._json(member) is not None
+                yield Check("json", member, "" if is_json else "It is no JSON object.")
+        if self._weights is not None:
+            yield from self._weights.checks()
+        else:
+            yield Check("weights", self._member or WEIGHTS[0], self._reason)
+
+    def _notes(self) -> Iterator[str]:
+        if self._reason:
+            yield self._reason
+        if self._metadata is None:
+            is_there = self._storage.has(METADATA)
+            what = "is not JSON" if is_there else "is missing"
+            yield f"{METADATA} {what}, so the version of Keras that wrote it is not known."
+        yield from self._weights.notes if self._weights else ()
+
+    def close(self) -> None:
+        """Close the weights."""
+        if self._weights is not None:
+            self._weights.close()
+
+    # The tree
+
+    def _root(self, kind: str, size: int) -> Node:
+        return Node(
+            self._outer.name,
+            NodeType.DIRECTORY if self._outer.is_folder else NodeType.FILE,
+            kind=kind,
+            size=size,
+            source=NodeList(lambda: self._members("")),
+        )
+
+    def _members(self, folder: str) -> list[Node]:
+        entries = readable_entries(self._storage, folder)
+        return [self._member_node(folder, entry) for entry in entries]
+
+    def _member_node(self, folder: str, entry: Entry) -> Node:
+        path = joined(folder, entry.name)
+        if entry.link:
+            return file_node(self._storage, entry, folder)
+        if entry.is_folder:
+            source = NodeList(lambda: self._members(path))
+            return Node(entry.name, NodeType.DIRECTORY, kind="folder", source=source)
+        if path == self._member:
+            return self._weights_node(entry)
+        if path in (CONFIG, METADATA):
+            return _json_node(path, entry, self._config if path == CONFIG else self._metadata)
+        return self._asset_node(path, entry)
+
+    def _weights_node(self, entry: Entry) -> Node:
+        if self._weights is None:
+            reason = self._reason
+            return Node(
+                entry.name,
+                NodeType.FILE,
+                kind="damaged",
+                size=entry.size,
+                attributes=lambda: [("damaged", reason)],
+            )
+        kinds = store_kinds(self._model)
+        nodes = self._weights.nodes(lambda path: kinds.get(path, ""))
+        return Node(
+            entry.name,
+            NodeType.FILE,
+            kind=self._weights.kind,
+            size=entry.size,
+            source=Labelled(nodes, self._label),
+        )
+
+    def _asset_node(self, path: str, entry: Entry) -> Node:
+        is_text = path.startswith(f"{_ASSETS}/") and entry.size <= _LARGEST_TEXT
+        return Node(
+            entry.name,
+            NodeType.FILE,
+            kind="asset" if is_text else "file",
+            size=entry.size,
+            attributes=(lambda: self._text(path)) if is_text else lambda: (),
+        )
+
+    def _text(self, path: str) -> Sequence[tuple[str, str]]:
+        """What a small asset says, such as the vocabulary of a lookup table."""
+        try:
+            text = self._storage.read(path).decode("utf-8")
+        except (UnicodeDecodeError, UnreadableArtifact, OSError):
+            return ()
+        return [("text", text)] if text.replace("\n", "").replace("\t", "").isprintable() else ()
+
+
+def _json_node(path: str, entry: Entry, value: dict[str, Any] | None) -> Node:
+    return Node(
+        entry.name,
+        NodeType.FILE,
+        kind="JSON" if value is not None else "damaged",
+        size=entry.size,
+        summary=count_text(len(value or {}), "entry", "entries"),
+        attributes=lambda: [(path, json_text(value))],
+        source=json_children(value),
+    )
