@@ -15,6 +15,7 @@ from explorer.formats.text import tuple_text
 from explorer.formats.tf_types import dtype_name, shape_of
 
 _SPECS = ("tensor_spec_value", "bounded_tensor_spec_value")
+_MOST_BYTES = 16 << 20
 _NUMBERS = {"float64_value": "float", "int64_value": "int", "bool_value": "bool"}
 _SEQUENCES = {"list_value": ("list", "[", "]"), "tuple_value": ("tuple", "(", ")")}
 _TENSORS = {"tensor_value": "Tensor", "numpy_value": "ndarray"}
@@ -23,11 +24,24 @@ _TENSORS = {"tensor_value": "Tensor", "numpy_value": "ndarray"}
 def saved_functions(
     graph: pb.SavedObjectGraph, places: Iterable[tuple[str, str, int]]
 ) -> list[SavedFunction]:
-    """The functions at ``places``: owner, name and node of each."""
-    return [
-        SavedFunction(name, tuple(function_variants(graph, graph.nodes[node])), owner)
-        for owner, name, node in places
-    ]
+    """The functions at ``places``: owner, name and node of each.
+
+    A concrete function can be named from many places; from so many that their texts would fill the
+    memory, they are left out.
+    """
+    left = _MOST_BYTES
+    found = []
+    for owner, name, node in places:
+        item = graph.nodes[node]
+        left -= sum(_signature_size(graph, concrete) for concrete, _ in _concrete(item))
+        variants = tuple(function_variants(graph, item)) if left > 0 else ()
+        found.append(SavedFunction(name, variants, owner))
+    return found
+
+
+def _signature_size(graph: pb.SavedObjectGraph, name: str) -> int:
+    known = name in graph.concrete_functions
+    return graph.concrete_functions[name].ByteSize() if known else len(name)
 
 
 def function_variants(
@@ -99,8 +113,10 @@ def argument_text(value: pb.StructuredValue, parameter: str) -> str:
 
 
 def typed_text(value: pb.StructuredValue) -> str:
-    """``bool = False``: a value after the name of its Python type."""
+    """``bool = False``: a value after the name of its Python type; a composite type by itself."""
     kind = value.WhichOneof("kind")
+    if kind == "type_spec_value":
+        return element_text(value)
     return f"{_type_name(value, kind or '')} = {element_text(value)}"
 
 
@@ -109,8 +125,6 @@ def _type_name(value: pb.StructuredValue, kind: str) -> str:
         return _SEQUENCES[kind][0]
     if kind == "named_tuple_value":
         return value.named_tuple_value.name
-    if kind == "type_spec_value":
-        return value.type_spec_value.type_spec_class_name.rpartition(".")[2]
     names = {
         **_NUMBERS,
         **_TENSORS,
@@ -182,8 +196,20 @@ def _tensor_text(dtype: int, shape: Shape) -> str:
 
 
 def _type_spec_text(spec: pb.TypeSpecProto) -> str:
-    """A ragged or sparse tensor by the values its type is made of."""
-    return element_text(spec.type_state)
+    """A composite type by the name of its class and what it is made of.
+
+    For example ``RaggedTensorSpec((?, ?), float32, 1, int64)``.
+    """
+    name = spec.type_spec_class_name.rpartition(".")[2] or _class_name(spec.type_spec_class)
+    state = element_text(spec.type_state)
+    return f"{name}{state}" if state.startswith("(") else f"{name}({state})"
+
+
+def _class_name(code: int) -> str:
+    """``RAGGED_TENSOR_SPEC`` becomes ``RaggedTensorSpec``; of other codes what is known."""
+    values = pb.TypeSpecProto.DESCRIPTOR.enum_types_by_name["TypeSpecClass"].values_by_number
+    known = values[code].name if code in values else f"TYPE_{code}"
+    return known.title().replace("_", "")
 
 
 def first_output_shape(graph: pb.SavedObjectGraph, function: pb.SavedObject) -> Shape:

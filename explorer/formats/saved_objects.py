@@ -24,9 +24,15 @@ _FUNCTIONS = ("function", "bare_concrete_function")
 _CALLS = ("call_and_return_conditional_losses", "__call__")
 _WRAPPED = ("__tuple__", "TensorShape")
 _DEEPEST = 30
+_MOST_STEPS = 500_000
 
-_Counts = Mapping[int, int] | None
-"""How many numbers the variable of a node holds; ``None`` where no values are there."""
+
+@dataclass
+class _Counting:
+    """How many numbers the variable of a node holds, and how many more nodes may be visited."""
+
+    sizes: Mapping[int, int]
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,12 @@ class SavedObjects:
         if self.model:
             weights = variables.weights() if variables else ()
             counts = {v.node: v.tensor.element_count for v in weights if v.node is not None}
-            return self._layers(0, counts if variables else None, {0}, _DEEPEST)
+            counting = _Counting(counts, _MOST_STEPS) if variables else None
+            return self._layers(0, counting, {0}, _DEEPEST)
         return variables.layers() if variables else ()
 
     def _layers(
-        self, parent: int, counts: _Counts, seen: set[int], deepest: int
+        self, parent: int, counts: _Counting | None, seen: set[int], deepest: int
     ) -> tuple[Layer, ...]:
         """The layers of a model; one that was listed before is not listed again below."""
         config = read_config(self.describe(parent))
@@ -144,7 +151,7 @@ class SavedObjects:
         self,
         node: int,
         shapes: Mapping[str, Shape],
-        counts: _Counts,
+        counts: _Counting | None,
         children: tuple[Layer, ...],
     ) -> Layer:
         about = self.describe(node)
@@ -154,7 +161,7 @@ class SavedObjects:
             name,
             _text(about.get("class_name")) or self.identifier(node).removeprefix(_KERAS),
             output_shape=self._called_shape(node) if shape is None else shape,
-            parameters=None if counts is None else sum(counts.get(n, 0) for n in self._below(node)),
+            parameters=self._parameters(node, counts),
             children=children,
         )
 
@@ -171,15 +178,22 @@ class SavedObjects:
         """Whether a node is a Keras model, whose parts are layers of their own."""
         return self.is_layer(node) and not self.identifier(node).endswith("layer")
 
-    def _below(self, node: int) -> Iterator[int]:
-        """An object and all that it holds, each once."""
-        waiting, seen = [node], {node}
-        while waiting:
+    def _parameters(self, node: int, counts: _Counting | None) -> int | None:
+        """The numbers in an object and all that it holds, each once; ``None`` where unknown.
+
+        Layers may hold each other, so that counting them all would take the square of their number.
+        """
+        if counts is None:
+            return None
+        waiting, seen, total = [node], {node}, 0
+        while waiting and counts.steps > 0:
             current = waiting.pop()
-            yield current
-            new = [child for _, child in self.graph.children(current) if child not in seen]
-            seen.update(new)
-            waiting += new
+            total += counts.sizes.get(current, 0)
+            held = dict.fromkeys(child for _, child in self.graph.children(current))
+            waiting += held.keys() - seen
+            seen.update(held)
+            counts.steps -= 1 + len(held)
+        return None if waiting else total
 
     def _called_shape(self, node: int) -> Shape:
         """What the layer's own function returns; traced functions know their output's shape."""

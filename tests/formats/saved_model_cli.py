@@ -17,7 +17,6 @@ _SPEC = re.compile(
     r"(?:Bounded)?TensorSpec\(shape=(\(.*?\)|<unknown>|None), dtype=tf\.(\w+), name=('[^']*'|None)"
     r"(?:, minimum=.*?, maximum=.*?)?\)"
 )
-_OTHER_SPEC = re.compile(r"\b\w+Spec(?=\()")
 _SHAPE = re.compile(r"TensorShape\((\[.*?\]|None)\)")
 _DTYPE = re.compile(r"<dtype: '(\w+)'>|\btf\.(\w+)")
 
@@ -115,7 +114,7 @@ def _our_option(variant: FunctionVariant) -> _Option:
 
 def _our_argument(argument: str) -> str:
     """The command does not print a parameter's name, only that in a tensor's specification."""
-    typed = re.fullmatch(r"(?:\w+: )?(\w+ = .*)", argument, re.DOTALL)
+    typed = re.fullmatch(r"(?:\w+: )?(\w+ = .*|\w+Spec\(.*)", argument, re.DOTALL)
     return _in_order(typed[1] if typed else argument)
 
 
@@ -136,7 +135,7 @@ def _cli_argument(text: str) -> str:
     if lines[0].startswith("DType: "):
         kind = lines[0].partition(": ")[2]
         value = _cli_value(lines[1].partition(": ")[2], kind)
-        return _in_order(f"{kind} = {value}")
+        return _in_order(value if value.startswith(f"{kind}(") else f"{kind} = {value}")
     if match := re.fullmatch(r"(\S+): ((?:Bounded)?TensorSpec\(.*\))", lines[0]):
         return _plain(match[2])
     return f"str = {lines[0].strip()!r}"
@@ -164,8 +163,7 @@ def _in_order(text: str) -> str:
 def _plain(text: str) -> str:
     text = _SPEC.sub(lambda match: _our_spec(*match.groups()), text)
     text = _SHAPE.sub(lambda match: _our_shape(match[1]), text)
-    text = _DTYPE.sub(lambda match: match[1] or match[2], text)
-    return _OTHER_SPEC.sub("", text)
+    return _DTYPE.sub(lambda match: match[1] or match[2], text)
 
 
 def _our_spec(shape: str, dtype: str, name: str) -> str:
