@@ -99,7 +99,7 @@ def _structure(source: VerifyingSource, where: str, found: Hdf5Object | Exceptio
 def _read_attributes(obj: Hdf5Object) -> None:
     for attribute in obj.attributes.values():
         try:
-            attribute_value(obj.source, attribute)
+            attribute_value(obj.heap, attribute)
         except NotReadHdf5:
             continue
 

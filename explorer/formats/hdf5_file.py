@@ -13,7 +13,8 @@ from explorer.formats.artifact import TensorUnreadable, UnreadableArtifact
 from explorer.formats.hdf5.attributes import attribute_value
 from explorer.formats.hdf5.errors import DamagedHdf5
 from explorer.formats.hdf5.objects import Hdf5Object
-from explorer.formats.hdf5.superblock import read_superblock, superblock_offset
+from explorer.formats.hdf5.source import Source
+from explorer.formats.hdf5.superblock import LONGEST, parse_superblock, superblock_offset
 from explorer.formats.hdf5.verifying import VerifyingSource
 from explorer.formats.storage import Pages, Storage
 from explorer.formats.text import bytes_text
@@ -24,29 +25,22 @@ HDF5_ERRORS = (OSError, ValueError)
 _MOST_ATTRIBUTE_VALUES = 1000
 
 
-def check_complete(storage: Storage, offset: int, member: str = "") -> None:
-    """Raise `UnreadableArtifact` where the file is shorter than its superblock says.
-
-    The end-of-file address stands after two addresses: from byte 24 in version 0, 28 in version
-    1, 12 in versions 2 and 3.
-    """
-    head = storage.read(member, offset, 64)
-    version = head[8] if len(head) > 8 else 0
-    width_at, addresses_at = {0: (13, 24), 1: (13, 28)}.get(version, (9, 12))
-    width = head[width_at] if len(head) > width_at else 0
-    end_at = addresses_at + 2 * width
-    raw = head[end_at : end_at + width]
-    size = storage.size(member) or 0
-    name = member or storage.name
-    if width not in (2, 4, 8) or len(raw) < width:
+def check_complete(storage: Storage, offset: int) -> None:
+    """Raise `UnreadableArtifact` where the file is shorter than its superblock says."""
+    data = storage.read("", offset, LONGEST)
+    size = storage.size() or 0
+    try:
+        declared = parse_superblock(data).end
+    except DamagedHdf5 as error:
+        if len(data) == LONGEST:
+            return
         raise UnreadableArtifact(
-            f"{name} starts like an HDF5 file, but ends in the middle of its first block "
+            f"{storage.name} starts like an HDF5 file, but ends in the middle of its first block "
             f"({bytes_text(size)}). Copy or download it again."
-        )
-    declared = int.from_bytes(raw, "little")
+        ) from error
     if declared > size:
         raise UnreadableArtifact(
-            f"{name} is cut short: its header says {declared:,} bytes, but there are only "
+            f"{storage.name} is cut short: its header says {declared:,} bytes, but there are only "
             f"{size:,}. Copy or download it again."
         )
 
@@ -63,7 +57,11 @@ class Hdf5File:
         self._pages = Pages(storage, member)
         self.size = self._pages.size
         try:
-            self._superblock = read_superblock(self._pages, _start(storage, member))
+            start = _start(storage, member)
+            head = self._pages.read(start, min(LONGEST, self.size - start))
+            self._superblock = parse_superblock(head)
+            widths = self._superblock.offset_size, self._superblock.length_size
+            self._source = Source(self._pages, start, *widths)
             self._state = self._state_now()
             _ = self.root
         except HDF5_ERRORS as error:
@@ -82,11 +80,12 @@ class Hdf5File:
         """
         if self._state_now() != self._state:
             raise OSError("the file was written to")
-        return Hdf5Object(self._superblock.source.fresh(), self._superblock.root)
+        return Hdf5Object(self._source.fresh(), self._superblock.root)
 
     def verifying_root(self) -> Hdf5Object:
         """As `root`, but its source is a `VerifyingSource`, which has seen the superblock too."""
-        source = VerifyingSource(self.root.source)
+        _ = self.root
+        source = VerifyingSource(self._source)
         self._superblock.verify(source)
         return Hdf5Object(source, self._superblock.root)
 
@@ -131,7 +130,7 @@ def attribute(obj: Hdf5Object, name: bytes) -> np.ndarray | None:
     Raises one of `HDF5_ERRORS` where it is damaged or of a type that is not read.
     """
     found = obj.attributes.get(name)
-    return None if found is None else attribute_value(obj.source, found)
+    return None if found is None else attribute_value(obj.heap, found)
 
 
 def text_attribute(obj: Hdf5Object, name: str) -> str:

@@ -12,6 +12,7 @@ from explorer.formats.hdf5.dataspace import parse_dataspace
 from explorer.formats.hdf5.datatypes import parse_datatype
 from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
 from explorer.formats.hdf5.fractal_heap import indexed_objects
+from explorer.formats.hdf5.heaps import GlobalHeap
 from explorer.formats.hdf5.object_header import Message, MessageType, shared_body
 from explorer.formats.hdf5.source import Source
 from explorer.formats.hdf5.values import decode
@@ -68,11 +69,14 @@ def parse_attribute(source: Source, body: bytes) -> Attribute:
     return Attribute(name.partition(b"\0")[0], sharing, datatype, dataspace, body[fields.at :])
 
 
-def attribute_value(source: Source, attribute: Attribute) -> np.ndarray:
+@parses("its value")
+def attribute_value(heap: GlobalHeap, attribute: Attribute) -> np.ndarray:
     """The value; text as an object array of ``bytes``, an empty array where there is none.
 
-    Raises `DamagedHdf5`, and `NotReadHdf5` for types that NumPy does not have.
+    ``heap`` is where text of varying length is, one for all attributes of an object. Raises
+    `DamagedHdf5`, and `NotReadHdf5` for types that NumPy does not have.
     """
+    source = heap.source
     datatype = attribute.datatype
     if attribute.sharing & 1:
         datatype = shared_body(source, MessageType.DATATYPE, datatype)
@@ -87,4 +91,4 @@ def attribute_value(source: Source, attribute: Attribute) -> np.ndarray:
     wanted = math.prod(shape) * kind.size
     if wanted > len(attribute.data):
         raise DamagedHdf5("its value is longer than what is stored of it")
-    return decode(source, kind, attribute.data[:wanted], shape)
+    return decode(heap, kind, attribute.data[:wanted], shape)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from explorer.formats.artifact import Selection
-from explorer.formats.hdf5.chunks import Chunks, Grid, stored_chunks
+from explorer.formats.hdf5.chunks import Grid, stored_chunks
 from explorer.formats.hdf5.dataspace import Dataspace, parse_dataspace
 from explorer.formats.hdf5.datatypes import Datatype, parse_datatype
 from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
 from explorer.formats.hdf5.filters import Filter, parse_filters, undone
 from explorer.formats.hdf5.gather import Block, gathered
+from explorer.formats.hdf5.heaps import GlobalHeap
 from explorer.formats.hdf5.layout import (
     Layout,
     LayoutClass,
@@ -30,7 +32,17 @@ from explorer.formats.selection import check_inflated, chosen, leading_run, sele
 _BLOCK = 8 << 20
 """Bytes of contiguous values read at once where only some of them are wanted."""
 
+_LARGEST_CHUNK = (1 << 63) - 1
 _TOO_FEW = "fewer of its values are stored than its shape says"
+
+
+class _Chunk(NamedTuple):
+    """A chunk in the file: where it begins in the array, its place, and filters left out."""
+
+    origin: tuple[int, ...]
+    address: int
+    size: int
+    mask: int
 
 
 class Dataset:
@@ -92,6 +104,7 @@ class Dataset:
             return None
         return self._source.base + layout.address
 
+    @parses("its index")
     def stored_size(self) -> int:
         """How many bytes the values take in the file, compressed where they are."""
         layout = self.layout
@@ -115,6 +128,8 @@ class Dataset:
         if len(layout.chunk) != len(self.space.shape or ()):
             raise DamagedHdf5("its chunks have other dimensions than itself")
         size = math.prod(layout.chunk) * self.datatype.size
+        if size > _LARGEST_CHUNK:
+            raise DamagedHdf5("its chunks are larger than HDF5 allows")
         return Grid(layout, self.space, size, bool(self.filters))
 
     # Values
@@ -141,8 +156,8 @@ class Dataset:
         if self.layout.kind is LayoutClass.CHUNKED:
             self._check_sizes(name, 0)
             if 0 not in self.shape:
-                for block in self._chunks([range(size) for size in self.shape]):
-                    block.load()
+                for chunk in self._wanted([range(size) for size in self.space.shape or ()]):
+                    self._unpacked(chunk)
         elif self.layout.kind is LayoutClass.COMPACT or self.offset is not None:
             self._check_count()
 
@@ -158,7 +173,8 @@ class Dataset:
 
     @parses("what it holds")
     def _values(self, selection: Selection, wanted: tuple[int, ...]) -> np.ndarray:
-        return finished(self._source, self.datatype, self._stored(selection, wanted))
+        stored = self._stored(selection, wanted)
+        return finished(GlobalHeap(self._source), self.datatype, stored)
 
     def _check_sizes(self, name: str, wanted: int) -> None:
         """Neither the result nor one chunk may be larger than what is stored can fill."""
@@ -212,29 +228,33 @@ class Dataset:
 
     def _chunks(self, axes: Sequence[range]) -> Iterator[Block]:
         """The chunks in the file that hold something of what is wanted of each axis."""
+        sizes, inner = self.layout.chunk, self.datatype.shape
+        for chunk in self._wanted(axes[: len(sizes)]):
+            origin = (*chunk.origin, *(0 for _ in inner))
+            yield Block(origin, (*sizes, *inner), partial(self._chunk, chunk))
+
+    def _wanted(self, axes: Sequence[range]) -> Iterator[_Chunk]:
         sizes = self.layout.chunk
-        wanted = axes[: len(sizes)]
         first, last = (
-            np.array([axis[end] // s for axis, s in zip(wanted, sizes, strict=True)], np.uint64)
+            np.array([axis[end] // s for axis, s in zip(axes, sizes, strict=True)], np.uint64)
             for end in (0, -1)
         )
-        inner = self.datatype.shape
         for some in stored_chunks(self._source, self._grid()):
             inside = ((some.place >= first) & (some.place <= last)).all(axis=1)
             for at in np.flatnonzero(inside).tolist():
-                place = some.place[at].tolist()
-                origin = (*(p * s for p, s in zip(place, sizes, strict=True)), *(0 for _ in inner))
-                load = partial(self._chunk, some, at, origin)
-                yield Block(origin, (*sizes, *inner), load)
+                origin = tuple(p * s for p, s in zip(some.place[at].tolist(), sizes, strict=True))
+                yield _Chunk(origin, int(some.address[at]), int(some.size[at]), int(some.mask[at]))
 
-    def _chunk(self, some: Chunks, at: int, origin: tuple[int, ...]) -> np.ndarray:
-        """The values of one chunk, with its filters undone."""
-        data = self._source.data(int(some.address[at]), int(some.size[at]))
-        ends = zip(origin, self.layout.chunk, self.shape, strict=False)
+    def _chunk(self, chunk: _Chunk) -> np.ndarray:
+        return self._array(self._unpacked(chunk), (*self.layout.chunk, *self.datatype.shape))
+
+    def _unpacked(self, chunk: _Chunk) -> bytes:
+        """A chunk with its filters undone."""
+        data = self._source.data(chunk.address, chunk.size)
+        ends = zip(chunk.origin, self.layout.chunk, self.shape, strict=False)
         is_edge = any(start + size > end for start, size, end in ends)
         filters = () if is_edge and self.layout.unfiltered_edges else self.filters
-        plain = undone(data, filters, int(some.mask[at]), self._grid().chunk_bytes)
-        return self._array(plain, (*self.layout.chunk, *self.datatype.shape))
+        return undone(data, filters, chunk.mask, self._grid().chunk_bytes)
 
     def _fill(self) -> np.ndarray:
         """What stands where nothing was written; as large as the type's own dimensions."""

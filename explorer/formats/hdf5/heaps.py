@@ -35,14 +35,14 @@ class GlobalHeap:
     """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self._left = source.size
         self._collections: dict[int, dict[int, tuple[int, int]]] = {}
 
     def read(self, address: int, index: int) -> bytes:
         """One object; raises `DamagedHdf5` where there is none."""
         if address not in self._collections:
-            self._collections[address] = _collection(self._source, address)
+            self._collections[address] = _collection(self.source, address)
         try:
             start, size = self._collections[address][index]
         except KeyError:
@@ -50,7 +50,7 @@ class GlobalHeap:
         self._left -= size
         if self._left < 0:
             raise DamagedHdf5("its values of varying length are named over and over")
-        return self._source.data(start, size)
+        return self.source.data(start, size)
 
 
 @parses("a collection of the global heap")

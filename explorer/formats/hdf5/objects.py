@@ -7,6 +7,7 @@ from functools import cached_property
 
 from explorer.formats.hdf5.attributes import Attribute, read_attributes
 from explorer.formats.hdf5.dataset import Dataset
+from explorer.formats.hdf5.heaps import GlobalHeap
 from explorer.formats.hdf5.links import Link, read_links
 from explorer.formats.hdf5.object_header import MessageType, read_messages
 from explorer.formats.hdf5.source import Source
@@ -47,6 +48,11 @@ class Hdf5Object:
     def attributes(self) -> dict[bytes, Attribute]:
         """The attributes, sorted by name, their values not yet read."""
         return read_attributes(self.source, self._messages)
+
+    @cached_property
+    def heap(self) -> GlobalHeap:
+        """Where the attributes have their text of varying length."""
+        return GlobalHeap(self.source)
 
     def dataset(self) -> Dataset:
         """The dataset that this is."""
