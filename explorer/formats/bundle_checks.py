@@ -8,6 +8,7 @@ they need it; of variants the length of each, as 8 bytes, before its message.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -17,6 +18,7 @@ from explorer.formats.artifact import Check, UnreadableArtifact
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.sstable import Table, mask
 from explorer.formats.tensor_bundle import Bundle, Entry
+from explorer.formats.text import count_text
 from explorer.formats.tf_types import shape_of
 
 _BLOCK = 1 << 20
@@ -29,8 +31,9 @@ def bundle_checks(bundle: Bundle) -> Iterator[Check]:
     """
     yield from index_checks(bundle)
     present = set()
-    for shard, file in enumerate(bundle.shard_files):
-        check = _shard_check(bundle, shard, file)
+    tensors = Counter(entry.shard_id for entry in bundle.entries.values())
+    for shard in bundle.shards:
+        check = _shard_check(bundle, bundle.shard_file(shard), tensors[shard])
         if not check.problem:
             present.add(shard)
         yield check
@@ -50,13 +53,12 @@ def index_checks(bundle: Bundle) -> Iterator[Check]:
     return Table(partial(bundle.storage.read, file), size, file).checks()
 
 
-def _shard_check(bundle: Bundle, shard: int, file: str) -> Check:
+def _shard_check(bundle: Bundle, file: str, tensors: int) -> Check:
     try:
         missing = not bundle.storage.has(file)
     except (UnreadableArtifact, OSError) as error:
         return Check("shard present", file, str(error))
-    count = sum(entry.shard_id == shard for entry in bundle.entries.values())
-    text = f"{file} is missing, and with it the values of {count:,} tensors."
+    text = f"{file} is missing, and with it the values of {count_text(tensors, 'tensor')}."
     return Check("shard present", file, text if missing else "")
 
 

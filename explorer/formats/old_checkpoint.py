@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -63,6 +63,11 @@ class OldBundle(Bundle):
     def index_file(self) -> str:
         """There is none."""
         return ""
+
+    @cached_property
+    def shards(self) -> Sequence[int]:
+        """The numbers of the tables."""
+        return range(len(self.files))
 
     def shard_file(self, shard: int) -> str:
         """The name of one of the tables."""

@@ -40,6 +40,7 @@ _KINDS = {
     Role.METRIC: "metric variable",
 }
 _LAST = 1 << 62
+_LISTED = 5
 _UNNAMED = re.compile(r"Variable(_\d+)?")
 
 
@@ -171,12 +172,15 @@ class StoredVariables:
 
     def notes(self) -> list[str]:
         """What is missing, in plain sentences."""
-        missing = [
+        missing = self.bundle.missing_shards()
+        notes = [
             f"{file} is missing, so its values cannot be read. Put it beside "
             f"{self.bundle.index_file}."
-            for file in self.bundle.missing_shards()
+            for file in missing[:_LISTED]
         ]
-        return [*missing, self.problem] if self.problem else missing
+        if len(missing) > _LISTED:
+            notes.append(f"{len(missing) - _LISTED:,} more shards are missing as well.")
+        return [*notes, self.problem] if self.problem else notes
 
     def file_nodes(self) -> list[Node]:
         """The index and the data shards, with their tensors below them."""
@@ -185,8 +189,8 @@ class StoredVariables:
             shard = self.bundle.first_shard(variable.tensor.path)
             by_shard.setdefault(shard, []).append(variable)
         shards = [
-            self._shard_node(file, by_shard.get(shard, []))
-            for shard, file in enumerate(self.bundle.shard_files)
+            self._shard_node(self.bundle.shard_file(shard), by_shard.get(shard, []))
+            for shard in self.bundle.shards
         ]
         return [self._index_node(), *shards] if self.bundle.index_file else shards
 

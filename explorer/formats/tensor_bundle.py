@@ -9,9 +9,10 @@ Source: ``tensorflow/core/util/tensor_bundle/tensor_bundle.cc``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import google_crc32c
 import numpy as np
@@ -67,20 +68,37 @@ class Bundle:
         """The member that holds the table."""
         return self.prefix + INDEX_ENDING
 
+    @cached_property
+    def shards(self) -> Sequence[int]:
+        """The numbers of the shards that hold a tensor or are there, whatever is declared."""
+        whole = (entry for entry in self.entries.values() if not entry.slices)
+        used = {entry.shard_id for entry in (*whole, *self.parts.values())}
+        shard = re.compile(rf"{re.escape(self.prefix)}\.data-(\d+)-of-{self._shard_count}")
+        found = (shard.fullmatch(name) for name in self._files)
+        return sorted(used | {int(match[1]) for match in found if match})
+
     @property
     def shard_files(self) -> list[str]:
         """The members that hold the values, there or not."""
-        return [self.shard_file(shard) for shard in range(self.header.num_shards)]
+        return [self.shard_file(shard) for shard in self.shards]
+
+    @property
+    def _shard_count(self) -> str:
+        return f"{self.header.num_shards:05d}"
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        """What lies in the folder of the index."""
+        folder, _, _ = self.prefix.rpartition("/")
+        return frozenset(joined(folder, entry.name) for entry in self.storage.entries(folder))
 
     def shard_file(self, shard: int) -> str:
         """The name of one member that holds values."""
-        return f"{self.prefix}.data-{shard:05d}-of-{self.header.num_shards:05d}"
+        return f"{self.prefix}.data-{shard:05d}-of-{self._shard_count}"
 
     def missing_shards(self) -> list[str]:
-        """Those shards that are not there, from one look into their folder."""
-        folder, _, _ = self.prefix.rpartition("/")
-        present = {joined(folder, entry.name) for entry in self.storage.entries(folder)}
-        return [file for file in self.shard_files if file not in present]
+        """Those shards that are not there."""
+        return [file for file in self.shard_files if file not in self._files]
 
     def first_shard(self, key: str) -> int:
         """The shard that holds the tensor, or the first of its parts."""
