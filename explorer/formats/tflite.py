@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import chain
 
 from explorer.formats.artifact import (
@@ -24,6 +25,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import yes_if
 from explorer.formats.flatbuffer import UINT32, Budget, FlatBuffer, Table
+from explorer.formats.nodes import signature_node
 from explorer.formats.registry import Match
 from explorer.formats.storage import Pages, Storage
 from explorer.formats.text import count_text
@@ -192,7 +194,10 @@ class _Reading:
         )
 
     def _parts(self) -> list[Node]:
-        parts = [_signature_node(*found) for found in self._signatures]
+        parts = [
+            replace(signature_node(signature), attributes=partial(_subgraph_line, graph))
+            for signature, graph in self._signatures
+        ]
         parts += [graph.node() for graph in self._graphs]
         kinds = self._kinds
         parts.append(
@@ -242,15 +247,8 @@ def _signature(key: str, table: Table, graph: Graph) -> Signature:
     )
 
 
-def _signature_node(signature: Signature, graph: str) -> Node:
-    return Node(
-        signature.key,
-        NodeType.SIGNATURE,
-        kind="signature",
-        summary=f"{len(signature.inputs)} in → {len(signature.outputs)} out",
-        signature=signature,
-        attributes=lambda: [("subgraph", graph)],
-    )
+def _subgraph_line(graph: str) -> list[tuple[str, str]]:
+    return [("subgraph", graph)]
 
 
 def _external_node(external: External) -> Node:

@@ -16,6 +16,7 @@ from explorer.formats.artifact import (
     Tensor,
 )
 from explorer.formats.flatbuffer import BOOL, INT32, UINT32, Budget, Table
+from explorer.formats.graph_nodes import Paged
 from explorer.formats.text import count_text, tuple_text
 from explorer.formats.tflite_buffers import Buffers
 from explorer.formats.tflite_operators import OperatorKind, called_graphs, flex_ops, flex_options
@@ -212,7 +213,7 @@ def untaken(name: str, index: int, taken: dict[str, None]) -> str:
 
 def group(name: str, singular: str, count: int, make: Callable[[int], Node]) -> Node:
     """A group of as many nodes, each made when it is shown."""
-    source = _Indexed(count, make) if count else None
+    source = Paged(range(count), make) if count else None
     return Node(name, NodeType.GROUP, kind=count_text(count, singular), source=source)
 
 
@@ -222,18 +223,3 @@ def _ends_text(inputs: Sequence[int], outputs: Sequence[int]) -> str:
 
 def _graph_text(names: Sequence[str], index: int) -> str:
     return names[index] if 0 <= index < len(names) else f"subgraph {index}, which is not there"
-
-
-class _Indexed:
-    """A `NodeSource` over ``make(0)`` to ``make(count - 1)``."""
-
-    def __init__(self, count: int, make: Callable[[int], Node]) -> None:
-        self._count = count
-        self._make = make
-
-    def __len__(self) -> int:
-        return self._count
-
-    def page(self, start: int, stop: int) -> list[Node]:
-        """Children ``start`` to ``stop`` (exclusive)."""
-        return [self._make(index) for index in range(self._count)[start:stop]]

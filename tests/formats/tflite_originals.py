@@ -250,3 +250,10 @@ def packed(root: Any, identifier: bytes) -> bytes:
     builder = flatbuffers.Builder()
     builder.Finish(root.Pack(builder), file_identifier=identifier)
     return bytes(builder.Output())
+
+
+def behind(path: Path, offset: int, data: bytes) -> None:
+    """Write bytes behind the FlatBuffer, with a hole of the file system in between."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
