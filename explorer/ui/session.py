@@ -16,7 +16,7 @@ from explorer.engine.messages import ModelRef, Saved, Trained
 from explorer.formats.artifact import Artifact, Role, Tensor
 from explorer.formats.registry import open_artifact
 from explorer.formats.text import duration_text
-from explorer.lab.catalog import DEMOS, DemoSettings, Variant
+from explorer.lab.catalog import DEMOS, LOADERS_BY_FORMAT, DemoSettings, Variant
 from explorer.ui.background import run_in_pool
 from explorer.ui.notices import Notice, notice_for
 
@@ -91,6 +91,11 @@ class ArtifactEntry:
     def may_load(self) -> bool:
         """Whether loading it needs no question."""
         return self.trusted or self.made is not None
+
+    @property
+    def loaders(self) -> Sequence[str]:
+        """The keys of the loaders to offer; TensorFlow cannot read what lies in an archive."""
+        return () if self.artifact.archive else LOADERS_BY_FORMAT.get(self.artifact.format, ())
 
     @property
     def demo(self) -> DemoSettings | None:

@@ -210,3 +210,11 @@ def test_the_cause_of_a_failed_run_stands_before_the_traceback(
     assert "Feature: x (data type: float) is required but could not be found" in notice.text
     assert 'File "' not in notice.text
     assert 'File "' in notice.details
+
+
+def test_predict_is_not_offered_for_what_nothing_loads(driver: Driver, corpus: Path) -> None:
+    offered = driver.find(QPushButton, "browse.predict")
+    driver.open(corpus / "sleep_stages.keras")
+    driver.until(offered.isVisible, "the way to Predict")
+    driver.open(corpus / "notes_tf20" / "x_test.npy")
+    driver.until(lambda: not offered.isVisible(), "a page without it")

@@ -86,6 +86,7 @@ class Header(QWidget):
         self._show_chips(entry)
         self.show_counts(entry)
         self._show_notes(artifact.notes)
+        self._predict.setVisible(bool(entry.loaders))
         self.tabs.setCurrentIndex(0)
         self.tabs.setTabVisible(1, bool(artifact.signatures))
 

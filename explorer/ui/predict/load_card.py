@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -11,7 +10,6 @@ from explorer.engine.messages import LoadRef, ModelRef
 from explorer.lab.catalog import (
     DEMOS,
     LOADERS,
-    LOADERS_BY_FORMAT,
     SAVE_METHODS,
     DemoSettings,
     Line,
@@ -61,7 +59,7 @@ class LoadCard(Card):
         self.setVisible(isinstance(entry, ArtifactEntry))
         if not isinstance(entry, ArtifactEntry):
             return
-        for key in _loaders(entry):
+        for key in entry.loaders:
             self.loader.addItem(_call(LOADERS[key], entry), key)
         before = chosen if isinstance(chosen, LoadRef) else None
         key = before.loader if before is not None else _proposed(entry)
@@ -135,11 +133,6 @@ class LoadCard(Card):
         for widget in (self.loader, self.demo):
             widget.setEnabled(not busy)
         self.load.setEnabled(not busy and self._loader() is not None)
-
-
-def _loaders(entry: ArtifactEntry) -> Sequence[str]:
-    """The keys of the loaders to offer; TensorFlow cannot read what lies in an archive."""
-    return () if entry.artifact.archive else LOADERS_BY_FORMAT.get(entry.artifact.format, ())
 
 
 def _proposed(entry: ArtifactEntry) -> str:
