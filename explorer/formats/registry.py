@@ -64,6 +64,12 @@ FORMATS: tuple[Format, ...] = (
         "a folder with config.json, and metadata.json or model.weights.h5 beside it",
         "keras_folder",
     ),
+    Format(
+        "Keras sharded weights",
+        (".weights.json", ".weights.h5"),
+        "a JSON file whose weight_map names .weights.h5 files, or one of these beside it",
+        "keras_shards",
+    ),
     Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras_hdf5"),
     Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite"),
     Format(
