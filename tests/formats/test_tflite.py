@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,26 @@ def test_the_tensors_of_a_signature_are_the_runners(path: Path, opened: Any) -> 
                 assert end.graph_tensor.endswith(detail["name"])
                 sizes = [None if d < 0 else int(d) for d in detail["shape_signature"]]
                 assert end.shape in (tuple(sizes), None)
+
+
+@pytest.mark.parametrize("name", _OLD_NAMES)
+def test_old_models_are_what_their_own_version_said(name: str, opened: Any) -> None:
+    folder, file = name.split("/")
+    said = json.loads((_OLD / f"{folder}.json").read_text())[file]["tflite"]
+    artifact = opened(_OLD / name)
+    nodes = below(graphs_of(artifact)[0], "tensors").children()
+    for about in said["tensors"]:
+        if not about["name"]:
+            continue
+        tensor = nodes[about["index"]].tensor
+        assert tensor is not None
+        assert nodes[about["index"]].name == about["name"]
+        assert tensor.dtype == about["dtype"]
+        assert [1 if size is None else size for size in tensor.shape or ()] == about["shape"]
+    kinds = [node.kind for node in nodes]
+    assert [i for i, kind in enumerate(kinds) if kind == "input"] == sorted(said["inputs"])
+    assert [i for i, kind in enumerate(kinds) if kind == "output"] == sorted(said["outputs"])
+    assert {s.key for s in artifact.signatures} == set(said["signatures"])
 
 
 # Against the schema's own object API
