@@ -198,9 +198,12 @@ def _tensor_text(dtype: int, shape: Shape) -> str:
 def _type_spec_text(spec: pb.TypeSpecProto) -> str:
     """A composite type by the name of its class and what it is made of.
 
-    For example ``RaggedTensorSpec((?, ?), float32, 1, int64)``.
+    For example ``RaggedTensorSpec((?, ?), float32, 1, int64)``; every extension type has a class
+    ``Spec`` of its own, as in ``Masked.Spec``.
     """
-    name = spec.type_spec_class_name.rpartition(".")[2] or _class_name(spec.type_spec_class)
+    names = spec.type_spec_class_name.split(".")
+    name = ".".join(names[-2:] if names[-1] == "Spec" else names[-1:])
+    name = name or _class_name(spec.type_spec_class)
     state = element_text(spec.type_state)
     return f"{name}{state}" if state.startswith("(") else f"{name}({state})"
 

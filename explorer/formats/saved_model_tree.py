@@ -68,7 +68,10 @@ def meta_graph_children(
 ) -> list[Node]:
     """The nodes of the parts of a meta graph."""
     graph = meta_graph.graph
-    children = [signature_node(signature) for signature in meta_graph.signatures]
+    children = [
+        signature_node(signature, partial(meta_graph.defaults, signature.key))
+        for signature in meta_graph.signatures
+    ]
     if graph.functions:
         children.append(functions_node(graph))
     if objects.saved.nodes:
@@ -81,8 +84,8 @@ def meta_graph_children(
 # Signatures
 
 
-def signature_node(signature: Signature) -> Node:
-    """A signature, with its inputs and outputs below it."""
+def signature_node(signature: Signature, defaults: Callable[[], Attributes] = list) -> Node:
+    """A signature, with its inputs and outputs below it; ``defaults`` tells those of its inputs."""
     sides = [("input", signature.inputs), ("output", signature.outputs)]
     method = signature.method.rpartition("/")[2]
     return Node(
@@ -96,6 +99,7 @@ def signature_node(signature: Signature) -> Node:
             ("method", signature.method),
             ("tag set", ", ".join(signature.tag_set)),
             *((f"{s} {t.name}", _tensor_text(t)) for s, tensors in sides for t in tensors),
+            *((f"default of {name}", text) for name, text in defaults()),
         ],
         source=NodeList([_tensor_node(s, t) for s, tensors in sides for t in tensors]),
     )

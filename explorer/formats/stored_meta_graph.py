@@ -13,6 +13,7 @@ from functools import cached_property
 from explorer.formats.artifact import Signature, SignatureTensor
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.stored_graph import StoredGraph
+from explorer.formats.tensor_proto import default_text
 from explorer.formats.tf_types import dtype_name, shape_of
 from explorer.formats.wire import ProtoFile, Span, Wire, WireError, parsed
 
@@ -47,6 +48,11 @@ class StoredMetaGraph:
             )
             for key, signature in sorted(self.message.signature_def.items())
         ]
+
+    def defaults(self, key: str) -> list[tuple[str, str]]:
+        """The inputs of a signature that need not be given, each with what it is then."""
+        defaults = self.message.signature_def[key].defaults
+        return [(name, default_text(tensor)) for name, tensor in sorted(defaults.items())]
 
     def has_signatures(self) -> bool:
         """Whether there is any that a person can call."""

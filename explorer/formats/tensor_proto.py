@@ -25,7 +25,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.schema import tensor_pb2 as pb
 from explorer.formats.selection import check_inflated, chosen, leading_run
-from explorer.formats.text import tuple_text
+from explorer.formats.text import tuple_text, value_text
 from explorer.formats.tf_types import dtype_name, numpy_dtype, shape_of
 from explorer.formats.wire import BYTES, FIXED32, FIXED64, Field, ProtoFile, Span, Wire
 
@@ -147,17 +147,34 @@ def _raw(
 def _values(stored: _Stored) -> np.ndarray:
     """The values that are in the field for the type, one after another."""
     data = stored.file.read(stored.message.start, stored.message.size)
-    message = pb.TensorProto.FromString(data)
-    if stored.code == pb.DT_STRING:
-        strings = np.empty(len(message.string_val), object)
-        strings[:] = message.string_val
-        return strings
-    dtype = numpy_dtype(stored.code)
-    if dtype is None:
+    values = _listed(pb.TensorProto.FromString(data))
+    if values is None:
         raise TensorUnreadable(
             f"{stored.path} is of {dtype_name(stored.code)}, which has no values to show."
         )
-    return _numbers(message, dtype_name(stored.code), dtype)
+    return values
+
+
+def _listed(message: pb.TensorProto) -> np.ndarray | None:
+    if message.dtype == pb.DT_STRING:
+        strings = np.empty(len(message.string_val), object)
+        strings[:] = message.string_val
+        return strings
+    dtype = numpy_dtype(message.dtype)
+    return None if dtype is None else _numbers(message, dtype_name(message.dtype), dtype)
+
+
+def default_text(message: pb.TensorProto) -> str:
+    """A tensor as text, one that is a single value with it: ``float32 () = 0.5000``."""
+    shape = shape_of(message.tensor_shape)
+    text = f"{dtype_name(message.dtype)} {tuple_text(shape)}"
+    if shape != ():
+        return text
+    dtype = numpy_dtype(message.dtype)
+    if dtype is not None and len(message.tensor_content) == dtype.itemsize:
+        return f"{text} = {value_text(np.frombuffer(message.tensor_content, dtype)[0])}"
+    values = _listed(message)
+    return text if values is None or not values.size else f"{text} = {value_text(values[0])}"
 
 
 def _numbers(message: pb.TensorProto, name: str, dtype: np.dtype) -> np.ndarray:

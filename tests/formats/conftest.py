@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from explorer.formats.artifact import Artifact
 from explorer.formats.registry import open_artifact
 from tests.formats.originals import Originals, make_originals
 
+_GRAPHS = Path(__file__).with_name("graph_originals.py")
 _CORPUS = (
     "basic_pitch_nmp",
     "half_plus_two_tf1",
@@ -33,6 +37,17 @@ def corpus_originals(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """What TensorFlow says of the real artifacts."""
     out = tmp_path_factory.mktemp("corpus_originals")
     return make_originals(out, {name: corpus / name for name in _CORPUS})
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Graphs in every form, that a process with TensorFlow made, and what it says of them."""
+    out = tmp_path_factory.mktemp("graphs")
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(_GRAPHS), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return out
 
 
 @pytest.fixture

@@ -6,15 +6,16 @@ Usage: ``graph_originals.py OUT``. Models go to ``OUT/models``, words on them to
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.framework import graph_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.framework import convert_to_constants, dtypes, tensor_util
 
 v1 = tf.compat.v1
@@ -156,6 +157,58 @@ def without_variables(out: Path) -> None:
     tf.saved_model.save(module, str(out), signatures=module.look)
 
 
+class Point(NamedTuple):
+    x: Any
+    y: Any
+
+
+class Masked(tf.experimental.ExtensionType):  # type: ignore[misc]
+    __name__ = "tests.Masked"
+    values: tf.Tensor
+    mask: tf.Tensor
+
+
+def structured(out: Path) -> None:
+    """Functions of named tuples, an extension type, ragged, sparse and indexed tensors."""
+    row = tf.TensorSpec([None, 3], tf.float32)
+    module = tf.Module()
+    module.points = tf.function(lambda p: p.x + p.y)
+    module.points.get_concrete_function(Point(row, row))
+    module.masked = tf.function(lambda m: m.values)
+    module.masked.get_concrete_function(Masked.Spec(row, tf.TensorSpec([None, 3], tf.bool)))
+    module.mixed = tf.function(lambda parts: parts["ragged"].values)
+    parts = {
+        "ragged": tf.RaggedTensorSpec([2, None], tf.int32),
+        "sparse": tf.SparseTensorSpec([4, 4], tf.float64),
+        "slices": tf.IndexedSlicesSpec([8, 2]),
+    }
+    module.mixed.get_concrete_function(parts)
+    signature = tf.function(lambda x, by: {"y": x * by})
+    concrete = signature.get_concrete_function(
+        tf.TensorSpec([None], tf.float32, name="x"), tf.TensorSpec([], tf.float32, name="by")
+    )
+    tf.saved_model.save(module, str(out), signatures={"scale": concrete})
+
+
+def with_default(out: Path) -> None:
+    """A signature with a default, as TensorFlow writes it for ``experimental`` callers."""
+    message = saved_model_pb2.SavedModel()
+    message.ParseFromString((out / "saved_model.pb").read_bytes())
+    defaults = message.meta_graphs[0].signature_def["scale"].defaults
+    defaults["by"].CopyFrom(tensor_util.make_tensor_proto(np.float32(0.5)))
+    (out / "saved_model.pb").write_bytes(message.SerializeToString(deterministic=True))
+
+
+def fingerprints() -> list[str]:
+    """FarmHash by TensorFlow's own operation, of `patterned` bytes of many lengths."""
+    rows = [tf.constant([list(patterned(size))], tf.uint8) for size in range(1, 200)]
+    return [bytes(tf.fingerprint(row).numpy()[0]).hex() for row in rows]
+
+
+def patterned(size: int) -> bytes:
+    return bytes((i * 37 + size) % 256 for i in range(size))
+
+
 # What TensorFlow says of them
 
 
@@ -208,6 +261,10 @@ def main(out: Path) -> None:
     assembled(models / "assembled", as_text=False)
     assembled(models / "assembled_text", as_text=True)
     without_variables(models / "without_variables")
+    structured(models / "structured")
+    shutil.copytree(models / "structured", models / "with_default")
+    with_default(models / "with_default")
+    (out / "fingerprints.json").write_text(json.dumps(fingerprints()))
     graphs = [p for p in models.iterdir() if p.is_dir() or p.suffix in (".pb", ".pbtxt", ".meta")]
     (out / "words.json").write_text(json.dumps({path.name: words(path) for path in graphs}))
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,6 @@ from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.schema import tensor_pb2
 from tests.formats.walking import below, tensor
 
-_SCRIPT = Path(__file__).with_name("graph_originals.py")
 _FORMATS = {
     "constants.pb": "graph_def",
     "constants.pbtxt": "graph_def",
@@ -32,19 +28,9 @@ _FORMATS = {
     "assembled": "saved_model",
     "assembled_text": "saved_model",
     "without_variables": "saved_model",
+    "structured": "saved_model",
 }
 _TEXT = ("constants.pbtxt", "frozen.pbtxt", "signed.pbtxt", "assembled_text")
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that a process with TensorFlow filled."""
-    out = tmp_path_factory.mktemp("graphs")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(_SCRIPT), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return out
 
 
 def artifact_of(made: Path, name: str) -> Artifact:
@@ -204,6 +190,26 @@ def test_weights_may_be_constants(made: Path) -> None:
     assert table.read((19, slice(28, None))).tolist() == [598, 599]
 
 
+def calls(artifact: Artifact) -> dict[str, str]:
+    return {f.name: ", ".join(f.variants[0].arguments) for f in artifact.functions()}
+
+
+def test_composite_arguments_are_named(made: Path) -> None:
+    found = calls(artifact_of(made, "structured"))
+    assert found["points"] == "p: Point = (x=p_x: float32 (?, 3), y=p_y: float32 (?, 3))"
+    masked = "Masked.Spec(('values', float32 (?, 3)), ('mask', bool (?, 3)))"
+    assert found["masked"] == f"m: {masked}"
+    parts = "RaggedTensorSpec((2, ?), int32, 1, int64)", "SparseTensorSpec((4, 4), float64)"
+    assert all(part in found["mixed"] for part in parts)
+    assert "IndexedSlicesSpec((?, 2), float32, int64, None, (?,))" in found["mixed"]
+
+
+def test_a_default_of_a_signature_is_shown(made: Path) -> None:
+    root = artifact_of(made, "with_default").root
+    (graph,) = below(root, "saved_model.pb").children()
+    assert dict(below(graph, "scale").attributes())["default of by"] == "float32 () = 0.5000"
+
+
 # Another name, damage and what is no graph
 
 
@@ -271,6 +277,59 @@ def test_text_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pbtxt").write_text(deep + "unknown { " * 5000 + "}" * 5007)
     with pytest.raises(Unreadable, match="cannot be read as text of a GraphDef"):
         open_artifact(str(tmp_path / "x.pbtxt"))
+
+
+def test_layers_that_hold_each_other_are_counted_within_bounds(tmp_path: Path) -> None:
+    """Counting what each of a thousand layers holds takes a million steps."""
+    model = pb.SavedModel()
+    objects = model.meta_graphs.add().object_graph_def
+    root = objects.nodes.add()
+    root.user_object.identifier = "_tf_keras_model"
+    root.user_object.metadata = '{"class_name": "Functional", "config": {}}'
+    for index in range(1, 1501):
+        root.children.add(node_id=index, local_name=f"layer-{index}")
+        layer = objects.nodes.add()
+        layer.user_object.identifier = "_tf_keras_layer"
+        layer.children.add(node_id=index % 1500 + 1, local_name="next")
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    layers = open_artifact(str(tmp_path)).layers()
+    assert len(layers) == 1500
+    assert {layer.parameters for layer in layers} == {None}
+
+
+def test_a_signature_named_from_everywhere_is_left_out(tmp_path: Path) -> None:
+    model = pb.SavedModel()
+    objects = model.meta_graphs.add().object_graph_def
+    given = objects.concrete_functions["f"].canonicalized_input_signature
+    given.list_value.values.add().string_value = "x" * (1 << 20)
+    root = objects.nodes.add()
+    for index in range(1, 101):
+        root.children.add(node_id=index, local_name=f"f{index}")
+        objects.nodes.add().function.concrete_functions.append("f")
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    functions = open_artifact(str(tmp_path)).functions()
+    assert len(functions) == 100
+    assert sum(len(f.variants) for f in functions) == 15
+
+
+def test_values_nested_without_end_are_refused(tmp_path: Path) -> None:
+    value = b""
+    for _ in range(5000):
+        value = _field(51, _field(1, value))  # a list in a list
+    concrete = _field(1, b"f") + _field(2, _field(3, value))
+    data = _field(2, _field(7, _field(2, concrete)))
+    (tmp_path / "saved_model.pb").write_bytes(data)
+    with pytest.raises(Unreadable, match=r"saved_model\.pb cannot be read"):
+        open_artifact(str(tmp_path))
+
+
+def _field(tag: int, content: bytes) -> bytes:
+    return _varint(tag << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    parts = [number >> shift & 0x7F for shift in range(0, max(1, number.bit_length()), 7)]
+    return bytes(part | 0x80 for part in parts[:-1]) + bytes(parts[-1:])
 
 
 def graph_with(**tensor_fields: Any) -> bytes:
