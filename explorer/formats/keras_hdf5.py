@@ -6,13 +6,14 @@ How Keras lays them out: ``keras/src/legacy/saving/legacy_h5_format.py`` (a grou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
 
 from explorer.formats.artifact import (
     Artifact,
+    Config,
     Contents,
     Layer,
     Node,
@@ -43,6 +44,8 @@ from explorer.formats.hdf5_tree import (
 )
 from explorer.formats.json_tree import parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
+from explorer.formats.keras_group_labels import group_labels
+from explorer.formats.keras_labels import StoreLabels
 from explorer.formats.keras_store import layer_groups, store_layers, store_role, stored_name
 from explorer.formats.keras_weights import (
     contents_of,
@@ -52,6 +55,7 @@ from explorer.formats.keras_weights import (
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import count_text
+from explorer.formats.weights_store import Labelled
 
 
 def match(storage: Storage) -> Match | None:
@@ -91,6 +95,7 @@ class _Layout:
     names: tuple[str, ...] = ()
     model: LayerConfig | None = None
     compiled: bool = False
+    configs: tuple[Config, ...] = ()
     producer: Producer = field(default_factory=Producer)
 
     def role(self, path: str) -> Role:
@@ -105,6 +110,7 @@ class _Layout:
         return Role.WEIGHT if in_layer else Role.OTHER
 
 
+_MODEL_CONFIG = "model_config"
 _WEIGHTS = "model_weights"
 _WHOLE_ROLES = {_WEIGHTS: Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
 
@@ -112,7 +118,7 @@ _WHOLE_ROLES = {_WEIGHTS: Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
 def _layout_of(file: Hdf5File) -> _Layout:
     root = file.root
     groups = root.links
-    config = text_attribute(root, "model_config")
+    config = text_attribute(root, _MODEL_CONFIG)
     if config or _WEIGHTS.encode() in groups:
         return _whole_model(file, config)
     if has_names(root, "layer_names"):
@@ -130,13 +136,17 @@ def _whole_model(file: Hdf5File, config: str) -> _Layout:
     holders = [root]
     with suppress(KeyError):
         holders.append(open_group(root, _WEIGHTS))
+    model = parse_object(config)
+    training = text_attribute(root, "training_config")
+    configs = {_MODEL_CONFIG: model, "training_config": parse_object(training)}
     return _Layout(
         "keras_hdf5",
         "Keras HDF5",
         root=_WEIGHTS,
         names=tuple(names_attribute(holders[-1], "layer_names")),
-        model=read_config(parse_object(config)),
-        compiled=bool(text_attribute(root, "training_config")),
+        model=read_config(model),
+        compiled=bool(training),
+        configs=tuple(Config(name, value) for name, value in configs.items() if value),
         producer=_producer(holders),
     )
 
@@ -157,7 +167,26 @@ class _Reading:
         self._layout = layout
         kinds = self._kinds()
         self._view = Hdf5View(file, layout.role, lambda path: kinds.get(path, ""), storage.name)
-        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(lambda: tuple(walk(self._view)))
+        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._labelled)
+
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        layout = self._layout
+        if layout.format == "hdf5":
+            return {}
+        if layout.names or layout.model:
+            return group_labels(self._stored, layout.root, layout.names)
+        return StoreLabels(self._stored, cache(partial(stored_name, self._file))).labels
+
+    @cached_property
+    def _stored(self) -> tuple[Tensor, ...]:
+        return tuple(walk(self._view))
+
+    def _label(self, path: str) -> str:
+        return self._labels.get(path, "")
+
+    def _labelled(self) -> tuple[Tensor, ...]:
+        return tuple(replace(t, label=self._label(t.path)) for t in self._stored)
 
     def _kinds(self) -> dict[str, str]:
         layers = self._layout.model.layers if self._layout.model else ()
@@ -176,6 +205,7 @@ class _Reading:
             contents=self._contents(not missing),
             tensors=self.tensors,
             layers=cache(self._layers),
+            configs=lambda: self._layout.configs,
             hazards=lambda: hazards_of(self._file),
             checks=lambda: checks_of(self._file),
             notes=self._notes(missing),
@@ -189,7 +219,7 @@ class _Reading:
             kind=self._layout.format_name,
             size=self._file.size,
             attributes=lambda: attributes_of(self._file),
-            source=root_source(self._view),
+            source=Labelled(root_source(self._view), self._label),
         )
 
     def _contents(self, complete: bool) -> Contents:
