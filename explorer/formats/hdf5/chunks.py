@@ -148,16 +148,16 @@ def _grid_shape(grid: Grid) -> tuple[int, ...]:
     )
 
 
-def _places(grid: Grid, numbers: np.ndarray) -> np.ndarray:
-    """Where in the grid the chunks of these numbers are.
+def _places(grid: Grid, indices: np.ndarray) -> np.ndarray:
+    """Where in the grid the chunks of these indices are.
 
     They count along the last dimension first; a dimension without a largest size comes before
     all others.
     """
     shape = _grid_shape(grid)
     order = sorted(range(len(shape)), key=lambda axis: grid.space.most[axis] is not None)
-    places = np.zeros((len(numbers), len(shape)), np.uint64)
-    left = numbers
+    places = np.zeros((len(indices), len(shape)), np.uint64)
+    left = indices
     for axis in reversed(order[1:]):
         size = np.uint64(max(1, shape[axis]))
         places[:, axis] = left % size

@@ -43,11 +43,18 @@ _V2_MESSAGE = struct.Struct("<BHB")
 
 
 def read_heads(source: Source, addresses: Iterable[int]) -> dict[int, bytes]:
-    """The beginning of each object header, read in the order of the file; empty where none is."""
-    return {
-        address: source.read_up_to(address, _FIRST_READ) if address < source.size else b""
-        for address in sorted(addresses)
-    }
+    """The beginning of each object header, read in the order of the file.
+
+    Empty where it cannot be read; `read_messages` says why.
+    """
+    return {address: _head(source, address) for address in sorted(addresses)}
+
+
+def _head(source: Source, address: int) -> bytes:
+    try:
+        return source.read_up_to(address, _FIRST_READ)
+    except (OSError, ValueError):
+        return b""
 
 
 @parses("its object header")
