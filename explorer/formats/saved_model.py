@@ -55,6 +55,7 @@ from explorer.formats.wire import ProtoFile
 
 GRAPH_FILE = "saved_model.pb"
 TEXT_FILE = "saved_model.pbtxt"
+SPLIT_FILE = "saved_model.cpb"
 VARIABLES_FOLDER = "variables"
 VARIABLES_PREFIX = "variables/variables"
 KERAS_METADATA = "keras_metadata.pb"
@@ -69,6 +70,13 @@ def match(storage: Storage) -> Match | None:
     """A folder with ``saved_model.pb`` or ``.pbtxt``, or that file alone under another name."""
     if storage.is_folder:
         files = [name for name in (GRAPH_FILE, TEXT_FILE) if storage.has(name)]
+        if not files and storage.has(SPLIT_FILE):
+            raise UnreadableArtifact(
+                f"{SPLIT_FILE} is a SavedModel in TensorFlow's experimental split form, which is "
+                "not read here. Load it with TensorFlow and save it again without "
+                "experimental_image_format.",
+                path=storage.uri,
+            )
         return Match(storage, files[0]) if files else None
     file = match_kind(storage, Kind.SAVED_MODEL)
     return Match(storage, file) if file else None

@@ -13,7 +13,7 @@ from explorer.formats.text import bytes_text
 from explorer.formats.wire import ProtoFile
 
 LARGEST_TEXT = 32 << 20
-"""Bytes of text that are parsed; it takes some seconds per ten megabytes."""
+"""Bytes of text that are parsed; a megabyte takes about a second."""
 
 _FIRST_FIELD = re.compile(
     rb"\A(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*(\w+)\s*(?:[{<]|:\s*[{<\d])", re.ASCII

@@ -11,6 +11,8 @@ import pytest
 
 from explorer.formats.artifact import (
     Artifact,
+    Hazard,
+    HazardKind,
     Layer,
     Node,
     NodeType,
@@ -245,6 +247,30 @@ def test_collections_of_tensorflow_1(corpus: Path) -> None:
     assert names == ["a:0", "b:0", "c:0", "a2:0", "c2:0"]
 
 
+def test_the_configs_are_those_that_keras_wrote(originals: Originals) -> None:
+    configs = {c.where: c.value for c in opened(originals["keras2_functional"]).configs()}
+    assert configs["keras_metadata.pb, root"]["class_name"] == "Functional"
+    dense = configs["keras_metadata.pb, layer_with_weights-0"]
+    assert (dense["class_name"], dense["config"]["units"]) == ("Dense", 8)
+    theirs = {layer["class_name"] for layer in originals["keras2_functional"].keras["layers"]}
+    assert theirs <= {value["class_name"] for value in configs.values() if "class_name" in value}
+
+
+def test_configs_of_tensorflow_2_4_are_in_the_graph_file(corpus: Path) -> None:
+    configs = list(open_artifact(str(corpus / "basic_pitch_nmp")).configs())
+    assert configs[0].where == "saved_model.pb, root"
+    assert "config" in configs[0].value
+
+
+@pytest.mark.parametrize("name", _MADE)
+def test_a_sound_model_passes_every_check(name: str, originals: Originals) -> None:
+    checks = list(opened(originals[name]).checks())
+    assert [check for check in checks if check.problem] == []
+    rules = {check.rule for check in checks}
+    assert rules >= {"operations", "byte count"}
+    assert ("crc32c" in rules) == (originals[name].path / "variables").is_dir()
+
+
 # Damage
 
 
@@ -308,6 +334,37 @@ def test_a_link_out_of_the_folder_is_not_followed(copied: Path, tmp_path: Path) 
     artifact = open_artifact(str(copied))
     assert "symbolic link that leads out" in artifact.notes[0]
     assert all(node.attributes() is not None for node in walk(artifact.root))
+
+
+def test_what_leads_out_of_the_folder_is_told(copied: Path, tmp_path: Path) -> None:
+    model = pb.SavedModel.FromString((copied / "saved_model.pb").read_bytes())
+    asset = model.meta_graphs[0].asset_file_def.add(filename="../../outside")
+    asset.tensor_info.name = "path:0"
+    (copied / "saved_model.pb").write_bytes(model.SerializeToString())
+    (tmp_path / "outside").write_text("secret")
+    (copied / "assets" / "link").symlink_to(tmp_path / "outside")
+    artifact = open_artifact(str(copied))
+    assert set(artifact.hazards()) == {
+        Hazard(HazardKind.SYMBOLIC_LINK, "assets/link", str(tmp_path / "outside")),
+        Hazard(HazardKind.EXTERNAL_LINK, "asset path:0", "assets/../../outside"),
+    }
+    missing = [check for check in artifact.checks() if check.rule == "asset present"]
+    assert missing[0].problem
+
+
+def test_a_damaged_weight_fails_its_checksum(copied: Path) -> None:
+    shard = copied / "variables" / "variables.data-00000-of-00001"
+    data = bytearray(shard.read_bytes())
+    data[5] ^= 0x10
+    shard.write_bytes(data)
+    problems = [check for check in open_artifact(str(copied)).checks() if check.problem]
+    assert [check.rule for check in problems] == ["crc32c"]
+
+
+def test_the_split_form_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.cpb").write_bytes(b"chunks")
+    with pytest.raises(UnreadableArtifact, match="experimental split form"):
+        open_artifact(str(tmp_path))
 
 
 def test_references_to_nowhere_are_left_out(tmp_path: Path) -> None:
