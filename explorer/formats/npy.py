@@ -38,6 +38,7 @@ ENDING = ".npy"
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 _USUAL_HEADER = 256
+_LOCAL_HEADER, _LONGEST_NAME = 30, 1 << 16
 _LONGEST_HEADER = 10_000
 """As much as NumPy itself parses of a file that it does not trust."""
 
@@ -52,7 +53,7 @@ def match(storage: Storage) -> Match | None:
     head = storage.read("", 0, len(_MAGIC))
     if head == _MAGIC:
         return Match(storage)
-    if not is_zip(head):
+    if not is_zip(head) or not _begins_with_array(storage):
         return None
     archive = ZipStorage(storage)
     names = archive.names()
@@ -60,6 +61,13 @@ def match(storage: Storage) -> Match | None:
         return Match(storage, archive)
     archive.close()
     return None
+
+
+def _begins_with_array(storage: Storage) -> bool:
+    """Whether the first member is called as an array is: a peek, before all are listed."""
+    head = storage.read("", 0, _LOCAL_HEADER + _LONGEST_NAME)
+    length = int.from_bytes(head[26:28], "little")
+    return head[_LOCAL_HEADER : _LOCAL_HEADER + length].endswith(ENDING.encode())
 
 
 def open(match: Match) -> Artifact:

@@ -10,6 +10,7 @@ import numpy as np
 
 from explorer.formats.artifact import (
     Selection,
+    Shape,
     TensorUnreadable,
     UnreadableArtifact,
 )
@@ -40,13 +41,7 @@ class RawValues:
     @property
     def problem(self) -> str:
         """What is wrong where the bytes are not as many as type and shape take, else empty."""
-        needed = math.prod(self.shape) * self.dtype.itemsize
-        if needed == self.stored:
-            return ""
-        return (
-            f"{dtype_text(self.dtype)} {tuple_text(self.shape)} takes {needed:,} bytes, but "
-            f"{self.stored:,} are stored."
-        )
+        return wrong_size(self.dtype, self.shape, self.stored)
 
     def read(self, path: str, selection: Selection) -> np.ndarray:
         """The values of a selection. Raises `TensorUnreadable`, and `IndexError` as NumPy does."""
@@ -80,6 +75,15 @@ class RawValues:
         if len(data) < count:
             raise OSError("the file became shorter")
         return chosen(np.frombuffer(data, self.dtype).reshape(run.shape), run.rest)
+
+
+def wrong_size(dtype: np.dtype, shape: Shape, stored: int) -> str:
+    """What is wrong where ``stored`` bytes are not what type and shape take, else empty."""
+    needed = math.prod(size or 0 for size in shape or ()) * dtype.itemsize
+    if needed == stored:
+        return ""
+    declared = f"{dtype_text(dtype)} {tuple_text(shape)}"
+    return f"{declared} takes {needed:,} bytes, but {stored:,} are stored."
 
 
 def _native(array: np.ndarray) -> np.ndarray:

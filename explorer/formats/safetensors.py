@@ -30,7 +30,7 @@ from explorer.formats.artifact import (
 from explorer.formats.contents import yes_if
 from explorer.formats.json_tree import json_children, parse_object
 from explorer.formats.nodes import TensorNodes
-from explorer.formats.raw_tensor import RawValues
+from explorer.formats.raw_tensor import RawValues, wrong_size
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import bytes_text, count_text
@@ -140,7 +140,9 @@ def read_file(match: Match) -> SafetensorsFile:
     metadata = header.pop(_METADATA, None)
     start = _LENGTH + match.detail
     tensors = tuple(_tensor(storage, start, *item) for item in header.items())
-    problems = {t.path: p for t in tensors if (p := _problem(storage, header[t.path], start))}
+    size = storage.size() or 0
+    found = ((t.path, _problem(t, header[t.path], start, size)) for t in tensors)
+    problems = {path: problem for path, problem in found if problem}
     return SafetensorsFile(
         storage, metadata if isinstance(metadata, dict) else {}, tensors, problems
     )
@@ -212,16 +214,15 @@ def _nbytes(entry: Any) -> int:
     return end - begin
 
 
-def _problem(storage: Storage, entry: Any, start: int) -> str:
-    """What is wrong with an entry of the header, empty where nothing is."""
+def _problem(tensor: Tensor, entry: Any, start: int, size: int) -> str:
+    """What is wrong with an entry of the header of a file of ``size`` bytes, empty if nothing."""
     span = _span(entry)
-    if span is None or _shape(entry) is None:
+    if span is None or tensor.shape is None:
         return "its entry in the header is damaged."
-    size = storage.size() or 0
     if start + span[1] > size:
         return f"it ends at byte {start + span[1]:,}, but the file has {size:,}. It was cut short."
-    values = _values(storage, start, entry)
-    return "" if values is None else values.problem
+    kind = _DTYPES.get(str(entry.get("dtype")))
+    return "" if kind is None else wrong_size(np.dtype(kind), tensor.shape, span[1] - span[0])
 
 
 class _Children:

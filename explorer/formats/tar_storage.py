@@ -67,9 +67,10 @@ class TarStorage(Storage):
         self.uri = outer.uri
         self.name = outer.name
         self.archives = outer.archives + 1
-        size = outer.size() or 0
-        packed = is_gzip(outer.read("", 0, len(GZIP_MAGIC)))
-        self._inflated = Inflated(outer.open(), 0, size, GZIP, outer.name) if packed else None
+        self._size = outer.size() or 0
+        self._file = outer.open()
+        packed = is_gzip(self._file.read(len(GZIP_MAGIC)))
+        self._inflated = Inflated(self._file, 0, self._size, GZIP, outer.name) if packed else None
         self._escaping: list[Hazard] = []
         try:
             self._members = self._resolved(list(self._listed()))
@@ -80,8 +81,7 @@ class TarStorage(Storage):
 
     def close(self) -> None:
         """Close the archive."""
-        if self._inflated is not None:
-            self._inflated.close()
+        self._file.close()
 
     def names(self) -> list[str]:
         """Every member that can be read, in no order."""
@@ -156,13 +156,12 @@ class TarStorage(Storage):
     def _at(self, offset: int, length: int) -> bytes:
         if self._inflated is not None:
             return self._inflated.read(offset, length)
-        return self._outer.read("", offset, length)
+        self._file.seek(offset)
+        return self._file.read(length)
 
     def _check_complete(self, member: _Member) -> None:
         last = member.start + member.size - 1
-        ends = (
-            last < (self._outer.size() or 0) if self._inflated is None else bool(self._at(last, 1))
-        )
+        ends = last < self._size if self._inflated is None else bool(self._at(last, 1))
         if member.size and not ends:
             raise ValueError(f"it ends in the middle of {member.name}")
 

@@ -49,7 +49,7 @@ from explorer.formats.tfjs_weights import Group
 
 MODEL_FILE = "model.json"
 
-_LARGEST = 12 << 20
+_LARGEST = 10 << 20
 _PEEK = 4096
 _KEYS = (b'"modelTopology"', b'"weightsManifest"')
 _MOST_GROUPS = 10_000

@@ -25,7 +25,7 @@ _BLOCK = 1 << 20
 _IN_MEMORY = 4 << 20
 _KEPT_IN_MEMORY = 8
 _PEEK = 1 << 16
-_LARGEST_LIST = 8 << 20
+_LARGEST_LIST = 4 << 20
 _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -78,6 +78,7 @@ class ZipStorage(Storage):
         self.escaping = tuple(name for name in self._infos if not stays_inside(name))
         kept = self._infos.keys() - set(self.escaping)
         self._index = MemberIndex({name: self._infos[name].file_size for name in kept})
+        self._raw = outer.open()
         self._unpacked = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._unpack)
         self._inflated: dict[str, Inflated] = {}
         self._lock = threading.Lock()
@@ -87,6 +88,7 @@ class ZipStorage(Storage):
         for inflated in self._inflated.values():
             inflated.close()
         self._unpacked.cache_clear()
+        self._raw.close()
         self._zip.close()
         self._file.close()
 
@@ -106,8 +108,8 @@ class ZipStorage(Storage):
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes of a member from ``offset``."""
         info = self._info(member)
-        if length is not None and _is_packed(info) and offset + length <= _PEEK:
-            return self._peek(info, offset + length)[offset:]
+        if length is not None and offset + length <= _PEEK:
+            return self._peek(info, offset, length)
         with self.open(member) as file:
             file.seek(offset)
             return file.read(-1 if length is None else length)
@@ -179,11 +181,16 @@ class ZipStorage(Storage):
 
         ZIP File Format Specification (APPNOTE) 4.3.7.
         """
-        head = self._outer.read("", info.header_offset, 30)
+        head = self._at(info.header_offset, 30)
         if len(head) < 30 or not head.startswith(LOCAL_HEADER):
             raise zipfile.BadZipFile("its local header is damaged")
         name, extra = struct.unpack_from("<HH", head, 26)
         return int(info.header_offset + 30 + name + extra)
+
+    def _at(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            self._raw.seek(offset)
+            return self._raw.read(length)
 
     def _in_place(self, info: zipfile.ZipInfo) -> IO[bytes]:
         start = self._data_offset(info)
@@ -191,10 +198,14 @@ class ZipStorage(Storage):
             raise zipfile.BadZipFile("it ends after the end of the file")
         return cast("IO[bytes]", FilePart(self._outer.open(), start, info.file_size))
 
-    def _peek(self, info: zipfile.ZipInfo, length: int) -> bytes:
+    def _peek(self, info: zipfile.ZipInfo, offset: int, length: int) -> bytes:
+        """A few bytes from the beginning, without unpacking the rest."""
         try:
+            if not _is_packed(info):
+                there = max(0, min(length, info.file_size - offset))
+                return self._at(self._data_offset(info) + offset, there)
             with self._zip.open(info) as packed:
-                return packed.read(length)
+                return packed.read(offset + length)[offset:]
         except _UNPACKING_ERRORS as error:
             raise self._cannot_unpack(info, error) from error
 
@@ -202,9 +213,9 @@ class ZipStorage(Storage):
         return self._zip.read(self._infos[name])
 
     def _inflating(self, info: zipfile.ZipInfo) -> Inflated:
+        start = self._data_offset(info)
         with self._lock:
             if info.filename not in self._inflated:
-                start = self._data_offset(info)
                 self._inflated[info.filename] = Inflated(
                     self._outer.open(), start, info.compress_size, DEFLATE, info.filename
                 )
