@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -323,8 +325,42 @@ def test_values_nested_without_end_are_refused(tmp_path: Path) -> None:
         open_artifact(str(tmp_path))
 
 
+def test_large_constants_are_not_held(tmp_path: Path) -> None:
+    """The file is full of holes, so it takes no room either."""
+    size = 100 << 20
+    with (tmp_path / "large.pb").open("wb") as file:
+        for number in range(5):
+            file.write(_node_before_values(f"c{number}", size))
+            file.truncate(file.tell() + size)
+            file.seek(0, os.SEEK_END)
+    tracemalloc.start()
+    artifact = open_artifact(str(tmp_path / "large.pb"))
+    nodes = below(artifact.root, "graph").children()
+    constants = artifact.tensors()
+    assert len(list(artifact.ops())) == len(nodes) == len(constants) == 5
+    assert constants[4].read((slice(-3, None),)).tolist() == [0, 0, 0]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert constants[4].shape == (size // 4,)
+    assert peak < 8 << 20
+
+
+def _node_before_values(name: str, size: int) -> bytes:
+    """A constant of ``size`` bytes that are still to come, at the end of all its messages."""
+    about = tensor_pb2.TensorProto(dtype=1, tensor_shape=shape(size // 4)).SerializeToString()
+    data = about + _opened(4, size)
+    for tag, before in ((8, b""), (2, _field(1, b"value")), (5, b"")):
+        data = before + _opened(tag, len(data) + size) + data
+    data = _field(1, name.encode()) + _field(2, b"Const") + data
+    return _opened(1, len(data) + size) + data
+
+
+def _opened(tag: int, size: int) -> bytes:
+    return _varint(tag << 3 | 2) + _varint(size)
+
+
 def _field(tag: int, content: bytes) -> bytes:
-    return _varint(tag << 3 | 2) + _varint(len(content)) + content
+    return _opened(tag, len(content)) + content
 
 
 def _varint(number: int) -> bytes:
