@@ -9,10 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
+from explorer.formats import keras1
 from explorer.formats.artifact import Layer, Shape, Tri
 from explorer.formats.keras_shapes import output_shape
+
+_MERGE = "Merge"
+"""Of Keras 1: as the first layer of a chain it holds the models whose outputs it joins."""
 
 _DEEPEST = 30
 """How many models may lie inside each other."""
@@ -31,6 +35,7 @@ class LayerConfig:
     class_name: str
     config: Mapping[str, Any]
     inputs: tuple[str, ...] = ()
+    outputs_taken: tuple[int, ...] = ()
     inbound: tuple[str, ...] = ()
     input_shape: Shape = None
     consumed: tuple[tuple[str, Shape], ...] = ()
@@ -70,14 +75,16 @@ def _read(value: Any, deepest: int) -> LayerConfig | None:
     config = _mapping(config)
     nodes = value.get("inbound_nodes")
     found = list(_keras_tensors(nodes, deepest))
+    taken = [(name, number) for name, number, _ in found] or list(_listed_inputs(nodes))
     return LayerConfig(
-        name=_first_text(value.get("name"), config.get("name")),
+        name=_first_text(value.get("name"), config.get("name"), value["class_name"]),
         class_name=value["class_name"].rpartition(">")[2],
         config=config,
-        inputs=tuple(name for name, _ in found) or tuple(_listed_inputs(nodes)),
-        inbound=tuple(dict.fromkeys([name for name, _ in found] or _all_inputs(nodes))),
+        inputs=tuple(name for name, _ in taken),
+        outputs_taken=tuple(number for _, number in taken),
+        inbound=tuple(dict.fromkeys([name for name, _, _ in found] or _all_inputs(nodes))),
         input_shape=_input_shape(value, config),
-        consumed=tuple(found),
+        consumed=tuple((name, shape) for name, number, shape in found if number == 0),
         layers=_read_all(below, deepest - 1),
     )
 
@@ -113,8 +120,8 @@ def as_shape(value: Any) -> Shape:
     return None
 
 
-def _keras_tensors(value: Any, deepest: int) -> Iterator[tuple[str, Shape]]:
-    """Keras 3: every tensor among the arguments records the layer it comes from and its shape."""
+def _keras_tensors(value: Any, deepest: int) -> Iterator[tuple[str, int, Shape]]:
+    """Keras 3: every tensor among the arguments records where it comes from and its shape."""
     if deepest <= 0:
         return
     if isinstance(value, list):
@@ -124,43 +131,102 @@ def _keras_tensors(value: Any, deepest: int) -> Iterator[tuple[str, Shape]]:
         config = _mapping(value.get("config"))
         history = config.get("keras_history")
         if isinstance(history, list) and history and isinstance(history[0], str):
-            first = len(history) > 2 and history[2] == 0
-            yield history[0], as_shape(config.get("shape")) if first else None
+            number = history[2] if len(history) > 2 and isinstance(history[2], int) else 0
+            yield history[0], number, as_shape(config.get("shape"))
     elif isinstance(value, dict):
         for item in value.values():
             yield from _keras_tensors(item, deepest - 1)
 
 
-def _listed_inputs(nodes: Any) -> Iterator[str]:
-    """Keras 1 and 2: the first call's tensors as ``[layer, node, tensor, arguments]``."""
-    first = nodes[0] if isinstance(nodes, list) and nodes else None
-    for tensor in first if isinstance(first, list) else ():
-        if isinstance(tensor, list) and tensor and isinstance(tensor[0], str):
-            yield tensor[0]
+def _listed_inputs(nodes: Any) -> list[tuple[str, int]]:
+    """Keras 1 and 2: the first call's tensors, as layer and number of its output.
+
+    Nothing is listed of a call with an array among its arguments: it changes the shape.
+    """
+    calls = nodes if isinstance(nodes, list) else []
+    tensors, others = _call(calls[0]) if calls else ([], [])
+    listed = [*tensors, *(value for value in others if _is_tensor(value))]
+    arrays = [value for value in others if isinstance(value, list) and not _is_tensor(value)]
+    return [] if arrays else [(tensor[0], tensor[2]) for tensor in listed]
 
 
 def _all_inputs(nodes: Any) -> Iterator[str]:
-    """Keras 1 and 2: the tensors of every call, and those among the arguments of a call."""
+    """Keras 1 and 2: the layers whose tensors any call takes."""
     for call in nodes if isinstance(nodes, list) else ():
-        yield from _listed_inputs([call])
-        for tensor in call if isinstance(call, list) else ():
-            arguments = tensor[3] if isinstance(tensor, list) and len(tensor) > 3 else None
-            yield from _listed_inputs([list(_mapping(arguments).values())])
+        tensors, others = _call(call)
+        yield from (value[0] for value in [*tensors, *others] if _is_tensor(value))
+
+
+def _call(call: Any) -> tuple[list[list[Any]], list[Any]]:
+    """The tensors of a call, ``[layer, node, tensor, arguments]``, and the arguments' values.
+
+    Operations as layers leave out the list around a single one, and name further tensors among
+    their arguments, as attention does.
+    """
+    listed = [call] if _is_tensor(call) else call if isinstance(call, list) else []
+    tensors = [tensor for tensor in listed if _is_tensor(tensor)]
+    arguments = [_mapping(tensor[3]) for tensor in tensors if len(tensor) > 3]
+    return tensors, [value for mapping in arguments for value in mapping.values()]
+
+
+def _is_tensor(value: Any) -> TypeGuard[list[Any]]:
+    """``[layer, node, tensor]``, with or without arguments behind."""
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and isinstance(value[2], int)
+    )
 
 
 # Output shapes
 
 
-def output_shapes(model: LayerConfig) -> dict[str, Shape]:
-    """The output shape of each layer of a model by name; ``None`` where it does not follow."""
-    recorded = _recorded_shapes(model)
-    shapes: dict[str, Shape] = {}
-    before: LayerConfig | None = None
-    for layer in model.layers:
-        inputs = _inputs_of(model, layer, before, shapes)
-        shapes[layer.name] = recorded.get(layer.name) or _shape_of(layer, inputs)
-        before = layer
-    return shapes
+def output_shapes(model: LayerConfig, given: Sequence[Shape] = ()) -> dict[str, Shape]:
+    """The output shape of each layer of a model by name; ``None`` where it does not follow.
+
+    ``given`` is what the model takes, where another one holds it. Of several outputs the first
+    counts, and of several calls.
+    """
+    shapes = _Shapes(model, given)
+    return {layer.name: shapes.of(layer.name, 0) for layer in model.layers}
+
+
+class _Shapes:
+    """What each layer of a model takes and gives, worked out in order."""
+
+    def __init__(self, model: LayerConfig, given: Sequence[Shape]) -> None:
+        self._outputs: dict[tuple[str, int], Shape] = {}
+        self.inputs: dict[str, Sequence[Shape]] = {}
+        recorded = _recorded_shapes(model)
+        shared = keras1.shared_config([layer.config for layer in model.layers])
+        before: LayerConfig | None = None
+        for layer in model.layers:
+            taken = self._taken(model, layer, before) or (given if before is None else ())
+            self.inputs[layer.name] = taken or [layer.input_shape]
+            outputs = _shapes_of(layer, self.inputs[layer.name], shared)
+            for number, shape in enumerate(outputs):
+                self._outputs.setdefault((layer.name, number), shape)
+            if layer.name in recorded:
+                self._outputs[layer.name, 0] = recorded[layer.name]
+            before = layer
+
+    def of(self, name: str, number: int) -> Shape:
+        """One output of a layer."""
+        return self._outputs.get((name, number))
+
+    def _taken(
+        self, model: LayerConfig, layer: LayerConfig, before: LayerConfig | None
+    ) -> Sequence[Shape]:
+        """The shapes that a layer takes; nothing where they are not known, but it has its own."""
+        names = list(zip(layer.inputs, layer.outputs_taken, strict=True))
+        if not names and model.is_chain and before is not None:
+            names = [(before.name, 0)]
+        found = [self.of(name, number) for name, number in names]
+        if layer.input_shape is not None and len(found) < 2:
+            return found if found and None not in found else [layer.input_shape]
+        return found
 
 
 def _recorded_shapes(model: LayerConfig) -> dict[str, Shape]:
@@ -174,34 +240,33 @@ def _recorded_shapes(model: LayerConfig) -> dict[str, Shape]:
     return found
 
 
-def _inputs_of(
-    model: LayerConfig,
-    layer: LayerConfig,
-    before: LayerConfig | None,
-    shapes: Mapping[str, Shape],
+def _shapes_of(
+    layer: LayerConfig, inputs: Sequence[Shape], shared: Mapping[str, Any]
 ) -> list[Shape]:
-    names = layer.inputs or ((before.name,) if model.is_chain and before is not None else ())
-    given = [shapes.get(name) for name in names]
-    if given and None not in given:
-        return given
-    return given if len(given) > 1 else [layer.input_shape]
-
-
-def _shape_of(layer: LayerConfig, inputs: list[Shape]) -> Shape:
+    """The shapes of a layer's outputs, as many as are known. ``shared`` is of the model."""
     if layer.class_name == "InputLayer":
-        return layer.input_shape
+        return [layer.input_shape]
     if not layer.layers:
-        return output_shape(layer.class_name, layer.config, inputs)
-    inner = output_shapes(layer)
-    return inner.get(layer.layers[-1].name if layer.is_chain else _first_output(layer))
+        return [output_shape(layer.class_name, {**shared, **layer.config}, inputs)]
+    if layer.class_name == _MERGE:
+        branches = [_shapes_of(branch, [None], shared)[0] for branch in layer.layers]
+        return [output_shape(layer.class_name, layer.config, branches)]
+    inner = _Shapes(layer, inputs)
+    if layer.is_chain:
+        return [inner.of(layer.layers[-1].name, 0)]
+    return [inner.of(name, number) for name, number in _outputs(layer)] or [None]
 
 
-def _first_output(model: LayerConfig) -> str:
-    """``output_layers`` is ``[[name, 0, 0], …]``, or one such entry in Keras 3."""
-    outputs = model.config.get("output_layers")
-    while isinstance(outputs, list) and outputs:
-        outputs = outputs[0]
-    return outputs if isinstance(outputs, str) else ""
+def _outputs(model: LayerConfig) -> Iterator[tuple[str, int]]:
+    """``output_layers`` is ``[[name, 0, 0], …]``, one such entry in Keras 3, or has keys."""
+    listed = model.config.get("output_layers")
+    if _is_tensor(listed):
+        listed = [listed]
+    elif isinstance(listed, dict):
+        listed = list(listed.values())
+    for tensor in listed if isinstance(listed, list) else ():
+        if _is_tensor(tensor):
+            yield tensor[0], tensor[2]
 
 
 # Layers with their parameters
@@ -213,32 +278,53 @@ CountAt = Callable[[Place], int | None]
 def make_layers(model: LayerConfig, count_at: CountAt, total: int | None) -> tuple[Layer, ...]:
     """The layers of a model. ``total`` is how many numbers they hold together, if known.
 
-    A layer without weights of its own holds 0, but only where the others account for ``total``;
-    else its weights may be there under another name, and the count is ``None``.
+    A layer without weights of its own holds 0, but only where the others account for ``total``, or
+    lie in a model that is not stored by its name; else its weights may be there under another
+    name, and the count is ``None``.
     """
-    return _layers(model, Place((), ""), count_at, total)
+    return _layers(model, Place((), ""), count_at, total, ())
 
 
 def _layers(
-    model: LayerConfig, place: Place, count_at: CountAt, total: int | None
+    model: LayerConfig,
+    place: Place,
+    count_at: CountAt,
+    total: int | None,
+    given: Sequence[Shape],
 ) -> tuple[Layer, ...]:
-    shapes = output_shapes(model)
+    shapes = _Shapes(model, given)
     places = _places(model, place)
-    counts = [count_at(below) for below in places]
-    absent = 0 if sum(count or 0 for count in counts) == total else None
+    counts = [count_at(below) if below.names else None for below in places]
+    children = [
+        _layers(layer, below, count_at, count, shapes.inputs[layer.name])
+        for layer, below, count in zip(model.layers, places, counts, strict=True)
+    ]
+    counts = [
+        _sum(layers) if count is None and layers else count
+        for count, layers in zip(counts, children, strict=True)
+    ]
+    found = sum(count or 0 for count in counts)
+    is_all = found == total or bool(total is None and found and place.store)
+    absent = 0 if is_all else None
     return tuple(
         Layer(
             name=layer.name,
             class_name=layer.class_name,
-            output_shape=shapes[layer.name],
+            output_shape=shapes.of(layer.name, 0),
             parameters=absent if count is None else count,
-            children=_layers(layer, below, count_at, count),
+            children=layers,
             inbound=before,
         )
-        for layer, below, count, before in zip(
-            model.layers, places, counts, _inbound(model), strict=True
+        for layer, layers, count, before in zip(
+            model.layers, children, counts, _inbound(model), strict=True
         )
     )
+
+
+def _sum(layers: Sequence[Layer]) -> int | None:
+    """How many numbers layers hold together, if that is known of each."""
+    counts = [layer.parameters for layer in layers]
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 def _inbound(model: LayerConfig) -> list[tuple[str, ...]]:
@@ -251,11 +337,15 @@ def _inbound(model: LayerConfig) -> list[tuple[str, ...]]:
 
 
 def _places(model: LayerConfig, place: Place) -> list[Place]:
-    """Keras 3 names a layer's group after its class, numbered in order, whatever its name."""
+    """Keras 3 names a layer's group after its class, numbered in order, whatever its name.
+
+    Keras 1 stores what lies in the branches of a merge as if it lay beside it.
+    """
     above = f"{place.store}/layers" if place.store else "layers"
     names = store_names([layer.class_name for layer in model.layers])
+    is_branch = model.class_name == _MERGE
     return [
-        Place((*place.names, layer.name), f"{above}/{name}")
+        Place(() if is_branch else (*place.names, layer.name), f"{above}/{name}")
         for layer, name in zip(model.layers, names, strict=True)
     ]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from explorer.formats.artifact import Shape
+from explorer.formats.keras1 import modern
 
 Config = Mapping[str, Any]
 Dims = tuple[int | None, ...]
@@ -25,6 +26,7 @@ _SAME = {
     "GaussianDropout",
     "GaussianNoise",
     "GroupNormalization",
+    "Highway",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
@@ -41,6 +43,12 @@ _SAME = {
     "ThresholdedReLU",
     "UnitNormalization",
 }
+_BY_VALUE = {
+    *("abs", "add", "cast", "clip_by_value", "cos", "divide", "exp", "gelu", "leaky_relu", "log"),
+    *("maximum", "minimum", "multiply", "negative", "pow", "relu", "relu6", "round", "rsqrt"),
+    *("sigmoid", "sin", "softmax", "softplus", "sqrt", "square", "subtract", "swish", "tanh"),
+    *("truediv", "floordiv", "neg", "sub", "mul", "mod", "stop_gradient", "identity"),
+}
 _ELEMENTWISE = {"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"}
 
 
@@ -50,7 +58,7 @@ def output_shape(class_name: str, config: Config, inputs: Sequence[Shape]) -> Sh
     if not known or len(known) < len(inputs):
         return None
     try:
-        return _apply(class_name, config, known)
+        return _apply(*modern(class_name, config), known)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
         return None  # the config lacks what its class needs, or holds something else
 
@@ -62,6 +70,12 @@ def _apply(class_name: str, config: Config, inputs: list[Dims]) -> Shape:
         return inputs[0] if all(shape == inputs[0] for shape in inputs) else None
     if class_name == "Concatenate":
         return _concatenate(config, inputs)
+    if class_name == "Dot":
+        return _dot(config, inputs)
+    if class_name in ("Attention", "AdditiveAttention"):
+        return (*inputs[0][:-1], inputs[1][-1])
+    if class_name in ("TFOpLambda", "TensorFlowOpLayer"):
+        return _operation(config, inputs)
     rule = _RULES.get(class_name)
     return rule(config, inputs[0]) if rule else None
 
@@ -71,6 +85,34 @@ def _concatenate(config: Config, inputs: list[Dims]) -> Shape:
     sizes = [shape[axis] for shape in inputs]
     joined = None if None in sizes else sum(size or 0 for size in sizes)
     return (*inputs[0][:axis], joined, *inputs[0][axis + 1 :])
+
+
+def _dot(config: Config, inputs: list[Dims]) -> Shape:
+    axes = config["axes"]
+    first, second = (axes, axes) if isinstance(axes, int) else axes
+    left, right = list(inputs[0]), list(inputs[1])
+    left.pop(first)
+    right.pop(second)
+    joined = (*left, *right[1:])
+    return joined if len(joined) > 1 else (*joined, 1)
+
+
+def _operation(config: Config, inputs: list[Dims]) -> Shape:
+    """A TensorFlow operation as a layer, of the kinds that work on each value by itself."""
+    function = str(config.get("function", "")).rpartition(".")[2]
+    if function not in _BY_VALUE:
+        return None
+    rank = max(len(shape) for shape in inputs)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in inputs]
+    return tuple(_broadcast(sizes) for sizes in zip(*padded, strict=True))
+
+
+def _broadcast(sizes: Sequence[int | None]) -> int | None:
+    """The size that several of one dimension have together; 1 goes with any."""
+    known = {size for size in sizes if size not in (1, None)}
+    if len(known) > 1:
+        raise ValueError("sizes that do not go together")
+    return known.pop() if known else None if None in sizes else 1
 
 
 def _dense(config: Config, shape: Dims) -> Shape:
@@ -109,6 +151,27 @@ def _repeat(config: Config, shape: Dims) -> Shape:
 def _recurrent(config: Config, shape: Dims) -> Shape:
     units = int(config["units"])
     return (shape[0], shape[1], units) if config.get("return_sequences") else (shape[0], units)
+
+
+def _cells(config: Config, shape: Dims) -> Shape:
+    """``RNN`` over a cell of its own, or over several, of which the last one gives the output."""
+    cell = config["cell"]["config"]
+    last = cell["cells"][-1]["config"] if "cells" in cell else cell
+    return _recurrent({**config, "units": last["units"]}, shape)
+
+
+def _maxout(config: Config, shape: Dims) -> Shape:
+    return (shape[0], int(config["units"]))
+
+
+def _resizing(config: Config, shape: Dims) -> Shape:
+    _, channels = _split(config, shape)
+    return _join(config, shape, [int(config["height"]), int(config["width"])], channels)
+
+
+def _declared(config: Config, shape: Dims) -> Shape:
+    """Keras 1 lets the caller work out what a ``Deconvolution2D`` gives."""
+    return (shape[0], *(None if d is None else int(d) for d in config["output_shape"][1:]))
 
 
 def _bidirectional(config: Config, shape: Dims) -> Shape:
@@ -195,16 +258,26 @@ def _convolution_windows(config: Config, spatial: Dims) -> list[int | None]:
 
 
 def _transposed(config: Config, shape: Dims) -> Shape:
-    if config.get("output_padding") is not None:
-        return None
     spatial, _ = _split(config, shape)
-    sizes, steps = (_spread(config[key], len(spatial)) for key in ("kernel_size", "strides"))
+    rank = len(spatial)
+    padding = config.get("output_padding")
+    extra = [None] * rank if padding is None else _spread(padding, rank)
+    sizes, steps, holes = (
+        _spread(config.get(key, 1), rank) for key in ("kernel_size", "strides", "dilation_rate")
+    )
     same = config.get("padding") == "same"
     grown = [
-        None if length is None else length * step + (0 if same else max(size - step, 0))
-        for length, size, step in zip(spatial, sizes, steps, strict=True)
+        None if length is None else _grown(length, (size - 1) * hole + 1, step, more, same)
+        for length, size, step, hole, more in zip(spatial, sizes, steps, holes, extra, strict=True)
     ]
     return _join(config, shape, grown, int(config["filters"]))
+
+
+def _grown(length: int, size: int, step: int, more: int | None, same: bool) -> int:
+    """A length after a transposed convolution, with ``more`` added where that is given."""
+    if more is not None:
+        return (length - 1) * step + size - (2 * (size // 2) if same else 0) + more
+    return length * step + (0 if same else max(size - step, 0))
 
 
 def _pooling(config: Config, shape: Dims) -> Shape:
@@ -260,6 +333,10 @@ _RULES: dict[str, Rule] = {
     "RepeatVector": _repeat,
     "LSTM": _recurrent,
     "GRU": _recurrent,
+    "RNN": _cells,
+    "MaxoutDense": _maxout,
+    "Resizing": _resizing,
+    "Deconvolution2D": _declared,
     "SimpleRNN": _recurrent,
     "CuDNNLSTM": _recurrent,
     "CuDNNGRU": _recurrent,
@@ -267,6 +344,7 @@ _RULES: dict[str, Rule] = {
     "TimeDistributed": _time_distributed,
     **_for_ranks("Conv{}D", _convolution),
     **_for_ranks("SeparableConv{}D", _convolution),
+    **_for_ranks("LocallyConnected{}D", _convolution),
     **_for_ranks("DepthwiseConv{}D", _depthwise),
     **_for_ranks("Conv{}DTranspose", _transposed),
     **_for_ranks("MaxPooling{}D", _pooling),

@@ -6,11 +6,17 @@ need to turn tensors into layers and contents is here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 
 from explorer.formats.artifact import Contents, Layer, Role, Tensor, Tri
 from explorer.formats.contents import has_role, yes_if
 from explorer.formats.keras_config import CountAt, LayerConfig, Place, make_layers
+
+_KERAS_1 = re.compile(
+    r"(.+)_(?:[WUbV](?:_[a-z]+)?|alphas?|gamma|beta|running_mean|running_std|(?:depth|point)wise_kernel)"
+    r"(?:_\d+)?(?::\d+)?"
+)
 
 
 def parts_of(path: str) -> list[str]:
@@ -44,11 +50,23 @@ def group_layers(
 def _group_count_at(by_layer: Mapping[str, list[Tensor]]) -> CountAt:
     def count_at(place: Place) -> int | None:
         found = by_layer.get(place.names[0], [])
-        inner = set(place.names[1:])
-        counts = [t.element_count for t in found if inner <= set(parts_of(t.path)[:-1])]
+        counts = _counts_in(found, set(place.names[1:])) or _counts_in(found, {place.names[-1]})
         return sum(counts) if counts else None
 
     return count_at
+
+
+def _counts_in(tensors: Sequence[Tensor], layers: set[str]) -> list[int]:
+    """The sizes of what lies in layers inside of others; models in models are left out of names."""
+    return [tensor.element_count for tensor in tensors if _lies_in(tensor.path, layers)]
+
+
+def _lies_in(path: str, layers: set[str]) -> bool:
+    """Whether a weight is of a layer inside of others; Keras 1 writes ``dense_1_W`` for its own."""
+    *above, name = parts_of(path)
+    missing = layers.difference(above)
+    found = _KERAS_1.fullmatch(name)
+    return missing <= ({found[1]} if found else set())
 
 
 def _by_layer(

@@ -70,5 +70,6 @@ def is_same(array: np.ndarray, about: dict[str, Any]) -> bool:
     if list(array.shape) != about["shape"]:
         return False
     if "strings" in about:
-        return [value.hex() for value in array.reshape(-1)] == about["strings"]
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() == about["sha256"]
+        return bool([value.hex() for value in array.reshape(-1)] == about["strings"])
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return bool(digest == about["sha256"])
