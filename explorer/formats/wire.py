@@ -13,12 +13,12 @@ from typing import NamedTuple, Protocol, TypeVar, overload
 from google.protobuf.message import DecodeError, Message
 
 from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.storage import Pages, Storage
+from explorer.formats.storage import Storage
 from explorer.formats.varint import varint
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}
-_WINDOW = 1 << 16
+_SMALLEST_WINDOW, _LARGEST_WINDOW = 1 << 12, 1 << 16
 _LONGEST_HEADER = 20
 _KEPT_WHOLE = 4 << 20
 
@@ -108,6 +108,27 @@ class _Memory:
         return self._data[offset : offset + length]
 
 
+class _Opened:
+    """A file read at one place after another, which needs no pages kept."""
+
+    def __init__(self, storage: Storage, member: str, size: int) -> None:
+        self.name = member or storage.name
+        self.size = size
+        self._file = storage.open(member)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
+        data = self._file.read(length)
+        if len(data) < length:
+            raise UnreadableArtifact(
+                f"{self.name} became shorter while it was being read. Open it again."
+            )
+        return data
+
+
 class Wire:
     """Walks over the messages in a source through a window that moves with it."""
 
@@ -153,11 +174,12 @@ class Wire:
             raise WireError(f"{error} at byte {at:,}") from error
 
     def _move(self, at: int) -> None:
-        """Put the window there, at a multiple of its length where the field's header fits in."""
-        left = at - at % _WINDOW
-        self._base = left if at - left <= _WINDOW - _LONGEST_HEADER else at
-        length = min(_WINDOW, self.source.size - self._base)
-        self._window = self.source.read(self._base, length)
+        """Put the window there: a larger one where it moves on, a small one after a leap."""
+        moves_on = self._base <= at <= self._base + len(self._window)
+        length = min(_LARGEST_WINDOW, 4 * len(self._window)) if moves_on else 0
+        length = min(max(length, _SMALLEST_WINDOW), self.source.size - at)
+        self._window = self.source.read(at, length)
+        self._base = at
 
     def bytes(self, span: Span) -> bytes:
         """The bytes of a span."""
@@ -238,7 +260,7 @@ class ProtoFile:
     def _source(self) -> AbstractContextManager[Source]:
         if self._memory is not None:
             return nullcontext(self._memory)
-        return closing(Pages(self.storage, self.member))
+        return closing(_Opened(self.storage, self.member, self.size))
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
