@@ -64,9 +64,8 @@ def datasets(path: str) -> dict[str, float]:
     """Names, first page and all shapes of one huge group, beside h5py's ways."""
     import h5py
 
+    names, group = timed(lambda: _named(open_artifact(path).root.children()[-1]))
     artifact = open_artifact(path)
-    group = artifact.root.children()[-1]
-    names = timed(group.child_count)[0]
     page = timed(lambda: group.children(0, 500))[0]
     everything = timed(lambda: [(t.path, t.shape, t.dtype) for t in artifact.tensors()])[0]
     shapes: list[Any] = []
@@ -74,6 +73,12 @@ def datasets(path: str) -> dict[str, float]:
         keys = timed(lambda: list(file["weights"].keys()))[0]
         visited = timed(lambda: file.visititems(_collector(shapes)))[0]
     return {"names": names, "page": page, "all": everything, "keys": keys, "visititems": visited}
+
+
+def _named(group: Node) -> Node:
+    """The group once it knows the names in it."""
+    group.child_count()
+    return group
 
 
 def _collector(found: list[Any]) -> Callable[[str, Any], None]:
