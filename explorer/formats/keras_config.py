@@ -18,6 +18,9 @@ from explorer.formats.keras_shapes import output_shape
 _MERGE = "Merge"
 """Of Keras 1: as the first layer of a chain it holds the models whose outputs it joins."""
 
+_CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Of Keras 3: what a class is called in the code, where a config calls it otherwise."""
+
 _DEEPEST = 30
 """How many models may lie inside each other."""
 
@@ -366,7 +369,7 @@ def store_names(class_names: Sequence[str]) -> list[str]:
     seen: Counter[str] = Counter()
     names = []
     for class_name in class_names:
-        name = snake_case(class_name)
+        name = snake_case(_CLASS_NAMES.get(class_name, class_name))
         names.append(f"{name}_{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return names

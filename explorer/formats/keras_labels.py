@@ -19,6 +19,7 @@ from explorer.formats.keras_variables import (
     SEEDS,
     Owner,
     class_of_group,
+    class_of_part,
     is_trained,
     owners,
     variable_names,
@@ -80,6 +81,11 @@ class StoreLabels:
     def _owners(self) -> dict[str, Owner]:
         return {} if self.model is None or not self.model.layers else owners(self.model)
 
+    @cached_property
+    def _all_are_named(self) -> bool:
+        """Whether every object has its name beside it, so that what has none is a list."""
+        return any(self.stored_name(place) for place in self._groups)
+
     def _owner(self, place: str) -> Owner | None:
         return self._owners.get(_canonical(place))
 
@@ -90,7 +96,8 @@ class StoreLabels:
             return "/".join(owner.names) if owner is not None else ""
         if place not in self._titles:
             above, _, name = place.rpartition("/")
-            own = "" if name in CONTAINERS else self.stored_name(place) or name
+            is_object = name not in CONTAINERS and not self._all_are_named
+            own = self.stored_name(place) or (name if is_object else "")
             self._titles[place] = "/".join(filter(None, (self._title(above), own)))
         return self._titles[place]
 
@@ -98,12 +105,10 @@ class StoreLabels:
         owner = self._owner(place)
         if owner is not None:
             return variable_names(owner.layer.class_name, owner.layer.config, count, self.keras)
-        above, _, name = place.rpartition("/")
-        if name in SEEDS:
+        if _own_name(place) in SEEDS:
             return variable_names("SeedGenerator", {}, count, self.keras)
         written = self.stored_name(place)
-        is_numbered = above.rpartition("/")[2] in CONTAINERS
-        class_name = class_of_group(name if is_numbered else written)
+        class_name = _class_by_place(place) or class_of_group(written)
         keras = 3 if written and self.keras is None else self.keras
         return variable_names(class_name, {}, count, keras)
 
@@ -137,6 +142,15 @@ class StoreLabels:
                 label = labels[tensor.path]
                 if is_trained(label.rpartition("/")[2]):
                     yield label, tensor.shape
+
+
+def _class_by_place(place: str) -> str:
+    """The class by the group in a list of layers that a place is, or lies in."""
+    _, found, inside = f"/{_canonical(place)}".rpartition(f"/{CONTAINERS[0]}/")
+    layer, _, part = inside.partition("/")
+    if not found:
+        return ""
+    return class_of_part(layer, part) if part else class_of_group(layer)
 
 
 def _is_model(place: str) -> bool:

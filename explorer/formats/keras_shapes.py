@@ -26,6 +26,7 @@ _SAME = {
     "GaussianDropout",
     "GaussianNoise",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Highway",
     "LayerNormalization",
     "LeakyReLU",
@@ -33,6 +34,13 @@ _SAME = {
     "MultiHeadAttention",
     "Normalization",
     "PReLU",
+    "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Softmax",
@@ -188,6 +196,21 @@ def _time_distributed(config: Config, shape: Dims) -> Shape:
     return None if inner is None else (shape[0], shape[1], *inner[1:])
 
 
+def _lookup(config: Config, shape: Dims) -> Shape:
+    """Lookup tables give a number for each word, or vectors of a length that the config hides."""
+    return shape if config.get("output_mode", "int") == "int" else None
+
+
+def _einsum(config: Config, shape: Dims) -> Shape:
+    """``output_shape`` leaves out the batch, and the sizes that are those of the input."""
+    inputs, _, outputs = str(config["equation"]).partition("->")
+    sizes = dict(zip(inputs.partition(",")[0], shape, strict=True))
+    declared = config["output_shape"]
+    given = declared if isinstance(declared, list) else [declared]
+    pairs = zip(outputs[1:], given, strict=True)
+    return (shape[0], *(sizes[name] if size is None else int(size) for name, size in pairs))
+
+
 def _inner(config: Config, shape: Dims) -> Shape:
     layer = config["layer"]
     return output_shape(layer["class_name"], layer["config"], [shape])
@@ -245,6 +268,13 @@ def _depthwise(config: Config, shape: Dims) -> Shape:
     windows = _convolution_windows(config, spatial)
     made = None if channels is None else channels * int(config.get("depth_multiplier", 1))
     return _join(config, shape, windows, made)
+
+
+def _recurrent_convolution(config: Config, shape: Dims) -> Shape:
+    made = _convolution(config, (shape[0], *shape[2:]))
+    if made is None or not config.get("return_sequences"):
+        return made
+    return (shape[0], shape[1], *made[1:])
 
 
 def _convolution_windows(config: Config, spatial: Dims) -> list[int | None]:
@@ -331,6 +361,9 @@ _RULES: dict[str, Rule] = {
     "Reshape": _reshape,
     "Permute": _permute,
     "RepeatVector": _repeat,
+    "EinsumDense": _einsum,
+    "IntegerLookup": _lookup,
+    "StringLookup": _lookup,
     "LSTM": _recurrent,
     "GRU": _recurrent,
     "RNN": _cells,
@@ -345,6 +378,7 @@ _RULES: dict[str, Rule] = {
     **_for_ranks("Conv{}D", _convolution),
     **_for_ranks("SeparableConv{}D", _convolution),
     **_for_ranks("LocallyConnected{}D", _convolution),
+    **_for_ranks("ConvLSTM{}D", _recurrent_convolution),
     **_for_ranks("DepthwiseConv{}D", _depthwise),
     **_for_ranks("Conv{}DTranspose", _transposed),
     **_for_ranks("MaxPooling{}D", _pooling),

@@ -57,8 +57,6 @@ _OPTIONAL_OF = {
     ("EinsumDense", "bias"): "bias_axes",
 }
 _NOT_TRAINED = {"moving_mean", "moving_variance", "mean", "variance", "count"}
-_CLASSES = {snake_case(name): name for name in _VARIABLES}
-
 _CELLS = {
     "ConvLSTM1D": "ConvLSTMCell",
     "ConvLSTM2D": "ConvLSTMCell",
@@ -74,12 +72,23 @@ _ATTENTION = {
     "output_dense": "attention_output",
 }
 _ATTENTIONS = {"GroupQueryAttention", "GroupedQueryAttention", "MultiHeadAttention"}
+_CLASSES = {snake_case(name): name for name in (*_VARIABLES, *_CELLS, *_ATTENTIONS)}
 
 
 def class_of_group(name: str) -> str:
     """``Dense`` for ``dense`` and ``dense_1``; empty where no class here is stored so."""
     stem, _, number = name.rpartition("_")
     return _CLASSES.get(name) or (_CLASSES.get(stem, "") if number.isdecimal() else "")
+
+
+def class_of_part(layer: str, place: str) -> str:
+    """The class of what lies at ``place`` below a layer whose group is named ``layer``.
+
+    Empty where that takes the layer's config.
+    """
+    below = dict(_parts(LayerConfig(layer, class_of_group(layer), {})))
+    part = below.get(place)
+    return "" if part is None else part.class_name
 
 
 def variable_names(
@@ -177,7 +186,8 @@ def _read_all(values: Any) -> list[LayerConfig | None]:
 
 
 def _attention_parts(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
-    has_bias = {"bias_axes": layer.config.get("use_bias", True)}
+    config = layer.config
+    has_bias = {"bias_axes": config["use_bias"]} if "use_bias" in config else {}
     for attribute, name in _ATTENTION.items():
         yield attribute, LayerConfig(name, "EinsumDense", has_bias)
 
