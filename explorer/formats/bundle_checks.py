@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import partial
+from itertools import groupby
 
 import google_crc32c
 
 from explorer.formats.artifact import Check, UnreadableArtifact
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.sstable import Table, mask
+from explorer.formats.storage import Pages
 from explorer.formats.tensor_bundle import Bundle, Entry
 from explorer.formats.text import count_text
 from explorer.formats.tf_types import shape_of
@@ -27,7 +30,8 @@ _BLOCK = 1 << 20
 def bundle_checks(bundle: Bundle) -> Iterator[Check]:
     """The index block by block, each shard, and of each tensor byte count and crc32c.
 
-    Reads everything, at most 1 MB at a time. Tensors of a missing shard are not listed again.
+    Reads everything once, from the first byte of a shard to its last, at most 1 MB at a time.
+    Tensors of a missing shard are not listed again.
     """
     yield from index_checks(bundle)
     present = set()
@@ -40,10 +44,21 @@ def bundle_checks(bundle: Bundle) -> Iterator[Check]:
     for key, entry in bundle.entries.items():
         if entry.slices:
             yield Check("parts", key, bundle.parts_problem(key))
-        for where, stored in bundle.stored(key):
-            if stored.shard_id in present:
-                yield Check("byte count", where, bundle.size_problem(where, stored))
-                yield Check("crc32c", where, _crc_problem(bundle, where, stored))
+    stored = [part for key in bundle.entries for part in bundle.stored(key)]
+    stored.sort(key=lambda part: (part[1].shard_id, part[1].offset))
+    for shard, parts in groupby(stored, key=lambda part: part[1].shard_id):
+        if shard in present:
+            yield from _shard_tensors(bundle, shard, parts)
+
+
+def _shard_tensors(
+    bundle: Bundle, shard: int, parts: Iterable[tuple[str, Entry]]
+) -> Iterator[Check]:
+    """The checks of what a shard holds, in the order in which it lies there."""
+    with closing(Pages(bundle.storage, bundle.shard_file(shard))) as pages:
+        for where, entry in parts:
+            yield Check("byte count", where, bundle.size_problem(where, entry))
+            yield Check("crc32c", where, _crc_problem(bundle, pages, where, entry))
 
 
 def index_checks(bundle: Bundle) -> Iterator[Check]:
@@ -62,13 +77,11 @@ def _shard_check(bundle: Bundle, file: str, tensors: int) -> Check:
     return Check("shard present", file, text if missing else "")
 
 
-def _crc_problem(bundle: Bundle, where: str, entry: Entry) -> str:
-    problem = bundle.range_problem(where, entry)
-    if problem:
-        return problem
+def _crc_problem(bundle: Bundle, pages: Pages, where: str, entry: Entry) -> str:
+    if min(entry.offset, entry.size) < 0 or entry.offset + entry.size > pages.size:
+        return bundle.range_problem(where, entry)
     try:
-        stream = _Stream(bundle, entry)
-        crc = mask(_summed(stream, entry))
+        crc = mask(_summed(_Stream(pages, entry), entry))
     except (ValueError, UnreadableArtifact, OSError) as error:
         return f"The values of {where} cannot be read: {error}."
     if crc == entry.crc32c:
@@ -83,8 +96,8 @@ def _crc_problem(bundle: Bundle, where: str, entry: Entry) -> str:
 class _Stream:
     """The bytes of an entry, passed over from first to last; ``crc`` is of those summed up."""
 
-    def __init__(self, bundle: Bundle, entry: Entry) -> None:
-        self._read = partial(bundle.storage.read, bundle.shard_file(entry.shard_id))
+    def __init__(self, pages: Pages, entry: Entry) -> None:
+        self._read = pages.read
         self._next = entry.offset
         self._end = entry.offset + entry.size
         self._block = b""
