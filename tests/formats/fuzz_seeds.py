@@ -178,6 +178,7 @@ SEEDS = {
                 "mannal_checkpoint.data-00000-of-00001",
             ),
         ),
+        Seed("checkpoint_v1", _of_old_version("tf14/ckpt_v1/model.ckpt")),
         Seed("keras_hdf5", "notes_tf20/functional/3_model.h5"),
         Seed("weights_hdf5", "notes_tf20/functional/1_weight.h5"),
         Seed("keras_archive", "sleep_stages.keras"),
