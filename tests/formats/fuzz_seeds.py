@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from tests import corpus
+from tests.formats import keras_seeds
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,9 @@ SEEDS = {
         Seed("keras_hdf5", "notes_tf20/functional/3_model.h5"),
         Seed("weights_hdf5", "notes_tf20/functional/1_weight.h5"),
         Seed("keras_archive", "sleep_stages.keras"),
+        Seed("keras_folder", keras_seeds.unpacked, ("config.json", "model.weights.h5")),
+        Seed("keras_npz", keras_seeds.pickled),
+        Seed("keras_shards", keras_seeds.sharded),
         Seed("tflite", "face_detection_short_range.tflite"),
         Seed("tflite_described", _described),
         Seed("npy", _npy),
