@@ -66,7 +66,7 @@ class Kept(Generic[Key, Value]):
             del self._values[key]
 
 
-_Stamp = tuple[tuple[str, int, int], ...]
+_Stamp = tuple[tuple[str, int, int, int, int], ...]
 
 
 class Jobs:
@@ -108,7 +108,7 @@ class Jobs:
     def _artifact(self, ref: LoadRef) -> LoadedArtifact:
         key = ref, _stamp(Path(ref.path))
         self._artifacts.drop(lambda kept: kept[0] == ref and kept != key)
-        return self._artifacts.get(key, lambda: load(ref.path, ref.loader, ref.demo))
+        return self._artifacts.get(key, lambda: _load_checked(ref, key[1]))
 
     def _load(self, source: LoadRef | ModelRef) -> Loaded:
         if isinstance(source, ModelRef):
@@ -136,6 +136,24 @@ def _test_set(request: TestSet) -> Answer:
     return TestSetMade(named_headers(arrays)), tuple(arrays.values())
 
 
+def _load_checked(ref: LoadRef, stamp: _Stamp) -> LoadedArtifact:
+    """Load what has the digest that was asked for; refuse what takes its place meanwhile."""
+    path = Path(ref.path)
+    if ref.digest and path.exists() and digest(path) != ref.digest:
+        raise _changed(path)
+    loaded = load(ref.path, ref.loader, ref.demo)
+    if ref.digest and _stamp(path) != stamp:
+        raise _changed(path)
+    return loaded
+
+
+def _changed(path: Path) -> ArtifactError:
+    return ArtifactError(
+        f"{path.name} has changed on disk since it was checked, so it is not used. Load it again: "
+        "what it is now is checked first."
+    )
+
+
 def _restored(ref: ModelRef) -> DemoModel:
     """The model as it was after training, from its snapshot."""
     if not Path(f"{ref.snapshot}.index").exists():
@@ -146,10 +164,13 @@ def _restored(ref: ModelRef) -> DemoModel:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Names, sizes and times of the artifact's files, which change when it is written again."""
+    """What changes of the artifact's files when it is written again, even by one who resets times.
+
+    On Windows the last number is the time of creation.
+    """
     if path.is_dir():
         files = sorted(found for found in path.rglob("*") if found.is_file())
     else:
         files = sorted(path.parent.glob(f"{path.name}*"))
     stats = [(file, file.stat()) for file in files]
-    return tuple((file.name, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+    return tuple((f.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for f, s in stats)

@@ -37,12 +37,14 @@ class ModelRef(msgspec.Struct, frozen=True, tag=True):
 class LoadRef(msgspec.Struct, frozen=True, tag=True):
     """An artifact and the loader of the catalogue to load it with.
 
-    ``demo`` says which model to build first, for loaders that need the model's code.
+    ``demo`` says which model to build first, for loaders that need the model's code. With a
+    ``digest`` only the bytes that have it are loaded: those that the person was asked about.
     """
 
     path: str
     loader: str
     demo: DemoSettings | None = None
+    digest: str = ""
 
 
 # Requests ---------------------------------------------------------------------------------------

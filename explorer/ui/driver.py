@@ -219,10 +219,12 @@ class Driver:
     def _and_wait(self, name: str) -> bool:
         self.clear_notice()
         self.click(name)
-        if self.asked():
-            self.answer(True)
         page = self.window.predict
         self.pause(_POLL_MS)
-        self.until(lambda: not page.busy, "the engine")
+        self.until(lambda: not page.busy or self.asked(), "the engine")
+        if self.asked():
+            self.answer(True)
+            self.pause(_POLL_MS)
+            self.until(lambda: not page.busy, "the engine")
         notice = self.window.notice()
         return notice is None or notice.level != "error"

@@ -169,7 +169,9 @@ class _Delegate(QStyledItemDelegate):
                 return entry.detail, self.tr("diverged"), "warning"
             return entry.detail, self.tr("trained"), "ok"
         text = f"{entry.artifact.format_name} · {bytes_text(entry.artifact.size)}"
-        if entry.made is not None:
+        if entry.changed:
+            return text, self.tr("changed since"), "warning"
+        if entry.made_here:
             return text, self.tr("made here"), "ok"
         return text, self.tr("from elsewhere"), "warning"
 
@@ -239,6 +241,7 @@ class Library(QFrame):
         column.addWidget(holder)
         session.current_changed.connect(self._show_current)
         session.changed.connect(self._refresh)
+        session.origin_changed.connect(lambda _entry: self.view.viewport().update())
 
     def _refresh(self) -> None:
         self._empty.setVisible(self._model.rowCount() == 0)

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from explorer.analysis.origin import Ledger
+from explorer.analysis.origin import Ledger, digest
 from explorer.engine.messages import ModelRef, Saved, Trained
-from explorer.formats.artifact import Artifact, Role, Tensor
+from explorer.formats.artifact import Artifact, Role, Tensor, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 from explorer.formats.text import duration_text
 from explorer.lab.catalog import DEMOS, LOADERS_BY_FORMAT, DemoSettings, Variant
@@ -76,21 +76,27 @@ class ModelEntry:
 
 @dataclass
 class ArtifactEntry:
-    """An open artifact; ``made`` is this program's own record of writing it, if it did."""
+    """An open artifact.
+
+    ``made`` is this program's own record of writing what was opened, if it did; ``changed`` tells
+    that something else lay there when it was to be loaded. ``trusted`` is the digest of the bytes
+    that the person agreed to load.
+    """
 
     path: str
     artifact: Artifact
     made: Mapping[str, str] | None = None
-    trusted: bool = False
+    changed: bool = False
+    trusted: str | None = None
     seconds: float = 0.0
     tensor_count: int | None = None
     parameters: int | None = None
     """Both are ``None`` until they are counted."""
 
     @property
-    def may_load(self) -> bool:
-        """Whether loading it needs no question."""
-        return self.trusted or self.made is not None
+    def made_here(self) -> bool:
+        """Whether this program wrote it, by all that is known."""
+        return self.made is not None and not self.changed
 
     @property
     def loaders(self) -> Sequence[str]:
@@ -121,6 +127,14 @@ class ArtifactEntry:
 Entry = ModelEntry | ArtifactEntry
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What lies at a path now: its digest, and this program's record of writing it, if it did."""
+
+    digest: str
+    made: Mapping[str, str] | None
+
+
 @dataclass
 class _Opened:
     artifact: Artifact
@@ -135,6 +149,7 @@ class Session(QObject):
     current_changed = Signal(object)
     artifact_opened = Signal(object)
     counted = Signal(object)
+    origin_changed = Signal(object)
     notice = Signal(object)
     action_timed = Signal(str)
 
@@ -144,6 +159,7 @@ class Session(QObject):
         self.models: list[ModelEntry] = []
         self.artifacts: list[ArtifactEntry] = []
         self.current: Entry | None = None
+        self._last_chosen: dict[Variant, ModelEntry] = {}
         self.opening = 0
         self._ledger = Ledger(places.data / "written.json")
 
@@ -191,6 +207,31 @@ class Session(QObject):
             return self._ledger.recognise(local)
         except OSError:
             return None
+
+    def check(self, path: str) -> Checked:
+        """Read every byte of what is at ``path`` now; may be on any thread.
+
+        A URL and the prefix of a checkpoint have no digest. Raises `OSError` and
+        `UnreadableArtifact`.
+        """
+        local = Path(path)
+        if "://" in path or Path(f"{path}.index").exists():
+            return Checked("", None)
+        if not local.exists():
+            raise UnreadableArtifact(
+                f"Nothing is at {path} any more. Check that it was not moved or renamed, and open "
+                "it again."
+            )
+        found = digest(local)
+        return Checked(found, self._ledger.find(found))
+
+    def needs_question(self, entry: ArtifactEntry, checked: Checked) -> bool:
+        """Whether to ask before these bytes are loaded; notes where they are not those opened."""
+        changed = entry.made is not None and checked.made is None
+        if changed != entry.changed:
+            entry.changed = changed
+            self.origin_changed.emit(entry)
+        return checked.made is None and entry.trusted != checked.digest
 
     def _opened(self, path: str, opened: _Opened, select: bool) -> None:
         self.opening -= 1
@@ -270,6 +311,8 @@ class Session(QObject):
     def select(self, entry: Entry | None) -> None:
         """Make an entry current."""
         self.current = entry
+        if isinstance(entry, ModelEntry):
+            self._last_chosen[entry.ref.settings.variant] = entry
         self.current_changed.emit(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -285,11 +328,13 @@ class Session(QObject):
             self.select(rest[-1] if rest else None)
 
     def model_of(self, variant: Variant) -> ModelEntry | None:
-        """The current model if it is of this variant, else the one of it that was trained last."""
+        """The model of this variant that was chosen last, else the one that was trained last.
+
+        A model that was just trained counts as chosen.
+        """
         candidates = [m for m in self.models if m.ref.settings.variant is variant]
-        if isinstance(self.current, ModelEntry) and self.current in candidates:
-            return self.current
-        return candidates[-1] if candidates else None
+        chosen = self._last_chosen.get(variant)
+        return chosen if chosen in candidates else next(reversed(candidates), None)
 
     # Places
 

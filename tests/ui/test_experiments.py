@@ -143,7 +143,7 @@ def save(driver: Driver, method: str) -> ArtifactEntry:
     entry = driver.window.session.current
     assert isinstance(entry, ArtifactEntry), driver.notice()
     assert entry.method == method
-    assert entry.may_load
+    assert entry.made_here
     return entry
 
 

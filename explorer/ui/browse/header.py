@@ -83,7 +83,7 @@ class Header(QWidget):
         """Show another artifact, at the Tree tab."""
         artifact = entry.artifact
         self._name.setText(artifact.name)
-        self._show_chips(entry)
+        self.show_chips(entry)
         self.show_counts(entry)
         self._show_notes(artifact.notes)
         self._predict.setVisible(bool(entry.loaders))
@@ -103,7 +103,8 @@ class Header(QWidget):
         """Show the Signatures tab: the artifact turned out to have functions."""
         self.tabs.setTabVisible(1, True)
 
-    def _show_chips(self, entry: ArtifactEntry) -> None:
+    def show_chips(self, entry: ArtifactEntry) -> None:
+        """Say again what it is, who wrote it, and whether this program did."""
         clear_layout(self._chips)
         self._chips.addWidget(chip(entry.artifact.format_name, "accent", "browse.format"))
         for text in writer_texts(entry.artifact.producer):
@@ -131,7 +132,16 @@ def writer_texts(producer: Producer) -> list[str]:
 
 
 def _origin_chip(entry: ArtifactEntry, owner: QWidget) -> QWidget:
-    if entry.made is not None:
+    if entry.changed:
+        changed = chip(owner.tr("changed since"), "warning", "browse.origin")
+        changed.setToolTip(
+            owner.tr(
+                "This program wrote what is shown, but something else lies there now. Read it "
+                "again to look at it; loading it asks first."
+            )
+        )
+        return changed
+    if entry.made_here:
         made = chip(owner.tr("made here"), "ok", "browse.origin")
         made.setToolTip(owner.tr("This program wrote it, and not a byte has changed since."))
         return made

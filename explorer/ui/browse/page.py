@@ -42,11 +42,16 @@ class BrowsePage(QWidget):
         self.signatures.predict_asked.connect(self._ask_predict)
         self.tree.node_selected.connect(self.inspector.show_node)
         session.counted.connect(self._show_counts)
+        session.origin_changed.connect(self._show_origin)
         self.show_entry(None)
 
     def _show_counts(self, entry: ArtifactEntry) -> None:
         if entry is self._entry:
             self.header.show_counts(entry)
+
+    def _show_origin(self, entry: ArtifactEntry) -> None:
+        if entry is self._entry:
+            self.header.show_chips(entry)
 
     def _lay_out(self) -> None:
         self._split.setObjectName("browse.split")

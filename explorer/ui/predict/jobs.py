@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from explorer.ui.engine_link import EngineLink, Task
 from explorer.ui.library import title_of
 from explorer.ui.notices import Notice, notice_for
 from explorer.ui.predict.comparison import Comparison, models_to_compare
-from explorer.ui.session import Entry, Session
+from explorer.ui.session import ArtifactEntry, Checked, Entry, Session
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,28 @@ class PredictJobs(QObject):
             self.changed.emit()
 
     # Loading
+
+    def check(self, then: Callable[[Checked], None]) -> None:
+        """Read the artifact's bytes in the background; ``then`` is called with what they are."""
+        path = self.entry.path if isinstance(self.entry, ArtifactEntry) else ""
+        self._is_making = True
+        self.changed.emit()
+        self._making.run(
+            lambda: self._session.check(path),
+            lambda checked: self._checked(checked, then),
+            self._not_checked,
+        )
+
+    def _checked(self, checked: Checked, then: Callable[[Checked], None]) -> None:
+        self._is_making = False
+        self.changed.emit()
+        then(checked)
+
+    def _not_checked(self, error: Exception) -> None:
+        self._is_making = False
+        title = self.tr("{name} was not loaded").format(name=title_of(self.entry))
+        self.noticed.emit(notice_for(title, error))
+        self.changed.emit()
 
     def load(
         self, source: LoadRef | ModelRef, demo: DemoSettings | None, *, then_run: bool = False

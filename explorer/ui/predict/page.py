@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -15,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.analysis.export import export_npz
-from explorer.engine.messages import Loaded
+from explorer.engine.messages import Loaded, ModelRef
 from explorer.formats.text import duration_text
 from explorer.ui.background import Background
 from explorer.ui.engine_link import EngineLink
@@ -30,7 +32,7 @@ from explorer.ui.predict.load_card import LoadCard
 from explorer.ui.predict.outputs_card import OutputsCard
 from explorer.ui.predict.runs_card import RunsCard
 from explorer.ui.predict.signature_card import SignatureCard
-from explorer.ui.session import ArtifactEntry, Entry, Session
+from explorer.ui.session import ArtifactEntry, Checked, Entry, Session
 from explorer.ui.widgets import label, page_scroll
 
 
@@ -223,25 +225,53 @@ class PredictPage(QWidget):
         if jobs is None or jobs.busy or source is None:
             return
         demo, entry = self.loading.settings(), jobs.entry
-        if not isinstance(entry, ArtifactEntry) or entry.may_load:
+        if isinstance(source, ModelRef) or not isinstance(entry, ArtifactEntry):
             jobs.load(source, demo, then_run=then_run)
             return
 
-        def answered(yes: bool) -> None:
-            if yes:
-                entry.trusted = True
-                jobs.load(source, demo, then_run=then_run)
+        def load(checked: Checked) -> None:
+            """Just these bytes: the engine refuses what takes their place meanwhile."""
+            exact = msgspec.structs.replace(source, digest=checked.digest)
+            jobs.load(exact, demo, then_run=then_run)
 
+        def trust(checked: Checked) -> None:
+            entry.trusted = checked.digest
+            load(checked)
+
+        def consider(checked: Checked) -> None:
+            if self._session.needs_question(entry, checked):
+                self._ask(entry, lambda: trust(checked))
+            else:
+                load(checked)
+
+        if entry.made is None and entry.trusted is None:
+            self._ask(entry, lambda: jobs.check(trust))
+        else:
+            jobs.check(consider)
+
+    def _ask(self, entry: ArtifactEntry, load: Callable[[], None]) -> None:
+        """Ask whether to load what this program did not write."""
+        written = self.tr("This program did not write it.")
+        if entry.changed:
+            written = self.tr(
+                "This program wrote it, but something else lies there now: its bytes have changed "
+                "since it was opened."
+            )
+        elif entry.trusted is not None:
+            written = self.tr(
+                "This program did not write it, and its bytes have changed since you agreed to "
+                "load it."
+            )
         Question(
             self.window(),
             self.tr("Load {name}?").format(name=entry.artifact.name),
             self.tr(
-                "This program did not write it. Loading a model can run code found in it, with "
-                "all your rights: there is no sandbox yet. Browsing it needs no loading. Load it "
-                "only if you trust where it comes from."
-            ),
+                "{written} Loading a model can run code found in it, with all your rights: there "
+                "is no sandbox yet. Browsing it needs no loading. Load it only if you trust where "
+                "it comes from."
+            ).format(written=written),
             self.tr("Load it"),
-            answered,
+            lambda yes: load() if yes else None,
         ).open()
 
     def _unload(self) -> None:
