@@ -177,6 +177,30 @@ def test_tensors_have_names_for_people(originals: Originals) -> None:
     assert labels[key.format(".OPTIMIZER_SLOT/optimizer/m/")] == "dense_1/kernel · Adam/m"
 
 
+@pytest.mark.parametrize(
+    ("name", "slots"),
+    [
+        ("keras3_checkpoint/ck-1", {"momentum", "velocity"}),
+        ("keras2_checkpoint/ck-1", {"m", "v"}),
+        ("keras2_weights/mannal_checkpoint", {"m", "v"}),
+        ("by_name/model.ckpt", {"m", "v"}),
+    ],
+)
+def test_optimizer_state_is_joined_to_its_weights(
+    name: str, slots: set[str], originals: Originals
+) -> None:
+    titles = {t.label or t.path: t for t in opened(originals[name]).tensors()}
+    joined = {title.partition(" · ")[::2] for title in titles if " · " in title}
+    kept = {(weight, slot.rpartition("/")[2]) for weight, slot in joined}
+    assert kept
+    assert kept == set(itertools.product({weight for weight, _ in joined}, slots))
+    for weight, slot in joined:
+        assert titles[weight].role is Role.WEIGHT
+        assert titles[f"{weight} · {slot}"].shape == titles[weight].shape
+    loose = [t for title, t in titles.items() if t.role is Role.OPTIMIZER and " · " not in title]
+    assert {tensor.element_count for tensor in loose} <= {1}
+
+
 def test_names_alone_tell_the_role_in_tensorflow_1(originals: Originals) -> None:
     tensors = by_path(opened(originals["by_name/model.ckpt"]))
     roles = {name: tensor.role for name, tensor in tensors.items()}
@@ -224,6 +248,23 @@ def test_paths_in_the_state_file_are_not_followed(tmp_path: Path, originals: Ori
     artifact = open_artifact(str(tmp_path))
     assert names(artifact.root) == ["ckpt-9", "ckpt-3", "checkpoint"]
     assert artifact.root.children()[0].kind == "missing"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'model_checkpoint_path: "ck\\303\\274 \\"1\\""',
+        "all_model_checkpoint_paths: 'C:\\\\runs\\\\ck\\xc3\\xbc \"1\"'",
+        'model_checkpoint_path:"runs/ck\u00fc \\"1\\""',
+    ],
+)
+def test_names_in_the_state_file_are_unescaped(
+    line: str, tmp_path: Path, originals: Originals
+) -> None:
+    for file in originals["several/ckpt-3"].path.parent.glob("ckpt-3*"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "checkpoint").write_text(f"{line}\n", encoding="utf-8")
+    assert names(open_artifact(str(tmp_path)).root)[0] == 'ck\u00fc "1"'
 
 
 def test_a_state_file_alone_says_what_is_missing(tmp_path: Path) -> None:
