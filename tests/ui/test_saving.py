@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from explorer.ui.driver import Driver
+from explorer.ui.widgets import ElidedLabel
 
 
 @pytest.fixture
@@ -128,6 +129,52 @@ def test_an_empty_name_is_told(driver: Driver, workspace: Path) -> None:
     driver.enter("save.target", "named")
     assert not driver.window.lab.saving.hint.isVisible()
     assert driver.find(QPushButton, "save.run").text() == "Save · named"
+
+
+def saved_from(driver: Driver, name: str) -> str:
+    """The id of the model that the open artifact of that name was saved from."""
+    driver.until(lambda: name in names_of(driver), f"{name} in the library")
+    return next(e for e in driver.window.session.artifacts if e.artifact.name == name).model_id
+
+
+def names_of(driver: Driver) -> list[str]:
+    return [entry.artifact.name for entry in driver.window.session.artifacts]
+
+
+def test_the_chosen_model_is_saved_until_another_is_chosen(driver: Driver, workspace: Path) -> None:
+    first = driver.window.session.models[0]
+    driver.enter("lab.seed", 7)
+    second = driver.train()
+    driver.pick(first)
+    for name in ("one.keras", "two.keras"):
+        save(driver, "keras_archive", name)
+        assert saved_from(driver, name) == first.ref.model_id
+    driver.click("nav.lab")
+    said = driver.find(ElidedLabel, "save.model")
+    assert said.full_text().startswith("Saves functional · Keras 3, 5 epochs · loss 2.")
+    driver.click("lab.line.keras2")
+    assert not said.isVisible()
+    driver.click("lab.line.keras3")
+    assert said.full_text().startswith("Saves functional · Keras 3, ")
+    driver.pick(second)
+    assert said.full_text().startswith("Saves functional · Keras 3 · 2, ")
+    save(driver, "keras_archive", "three.keras")
+    assert saved_from(driver, "three.keras") == second.ref.model_id
+    driver.window.session.remove(second)
+    assert said.full_text().startswith("Saves functional · Keras 3, ")
+
+
+def test_a_model_trained_with_other_settings_than_those_shown_is_told(
+    driver: Driver, workspace: Path
+) -> None:
+    driver.choose("lab.dataset", "digits")
+    told = driver.find(QLabel, "save.differs").text()
+    assert told.startswith("Trained with other settings: random numbers, 32 features, 5 epochs")
+    assert "1,000 training rows" in told
+    driver.train()
+    assert not driver.window.lab.saving.findChild(QLabel, "save.differs").isVisible()
+    driver.enter("lab.seed", 3)
+    assert driver.find(QLabel, "save.differs").text() == "Trained with other settings: seed 42."
 
 
 def test_the_key_saves_whatever_the_button_says(driver: Driver, workspace: Path) -> None:

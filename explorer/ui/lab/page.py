@@ -138,12 +138,12 @@ class LabPage(QWidget):
         model = self._model()
         if self._task is None and (model is None or model.ref.settings != settings):
             self.training.show_plan(settings)
-        self.saving.show_settings(model.ref.settings if model else settings, model is not None)
+        self.saving.show_model(model, settings)
 
     def _show_current(self, entry: Entry | None) -> None:
         """A model chosen in the library brings its settings with it."""
-        if isinstance(entry, ModelEntry) and self._task is None:
-            if entry.ref.settings != self.settings.settings():
+        if isinstance(entry, ModelEntry):
+            if self._task is None and entry.ref.settings != self.settings.settings():
                 self.settings.show_settings(entry.ref.settings)
             self._settings_changed()
 

@@ -15,7 +15,9 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.lab.catalog import SAVE_METHODS, DemoSettings, SaveMethod, Variant
+from explorer.ui.lab.differences import differences
 from explorer.ui.lab.targets import name_problem
+from explorer.ui.session import ModelEntry
 from explorer.ui.widgets import (
     ChipRow,
     ElidedLabel,
@@ -139,6 +141,10 @@ class SavePanel(QWidget):
         row.addWidget(self.save_all)
         column.addLayout(row)
         column.addWidget(self._list(), 1)
+        self._model = ElidedLabel("", "small", name="save.model")
+        column.addWidget(self._model)
+        self._differs = label("", "warning", wrap=True, name="save.differs")
+        column.addWidget(self._differs)
         column.addWidget(self._target_row())
         self.save = button(
             self.tr("Save"), "save.run", role="primary", shortcut="Ctrl+S", elided=True
@@ -188,16 +194,30 @@ class SavePanel(QWidget):
 
     # State
 
-    def show_settings(self, settings: DemoSettings, has_model: bool) -> None:
-        """The model that would be saved: its settings, and whether it is trained."""
+    def show_model(self, model: ModelEntry | None, shown: DemoSettings) -> None:
+        """The model that would be saved; without one, the settings to train it with."""
+        settings = model.ref.settings if model else shown
         changed = self._settings is None or settings.variant is not self._settings.variant
         self._settings = settings
-        self._has_model = has_model
+        self._has_model = model is not None
+        self._say_which(model, shown)
         if changed:
             for key, card in self._cards.items():
                 card.show_variant(settings, SAVE_METHODS[key].targets[settings.demo])
             self.choose(self._chosen)
         self._refresh_button()
+
+    def _say_which(self, model: ModelEntry | None, shown: DemoSettings) -> None:
+        differing = differences(model.ref.settings, shown) if model else []
+        self._differs.setText(
+            self.tr("Trained with other settings: {list}.").format(list=", ".join(differing))
+        )
+        self._differs.setVisible(bool(differing))
+        self._model.setVisible(model is not None)
+        if model is not None:
+            self._model.setText(
+                self.tr("Saves {model}, {detail}").format(model=model.title, detail=model.detail)
+            )
 
     def set_busy(self, busy: bool) -> None:
         """No save can be asked for while a job runs."""
