@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from explorer.analysis.finding import Finding, Severity
 from explorer.analysis.unsafe_configs import config_findings
 from explorer.analysis.unsafe_ops import op_findings
-from explorer.formats.artifact import Artifact, Hazard, HazardKind, Tensor
+from explorer.formats.artifact import Artifact, Hazard, HazardKind, Role, Tensor
 from explorer.formats.selection import MOST_PACKED, UNQUESTIONED
 from explorer.formats.text import bytes_text
 
@@ -77,6 +77,8 @@ def _judged(hazard: Hazard) -> Finding:
 
 def _inflated(tensors: Iterable[Tensor]) -> Iterator[Finding]:
     for tensor in tensors:
+        if tensor.role is Role.CONSTANT:
+            continue  # a graph may store one value that stands for all
         declared = tensor.element_count * _bits(tensor.dtype) // 8
         if declared > UNQUESTIONED and declared > tensor.nbytes * MOST_PACKED:
             yield Finding(
