@@ -34,7 +34,7 @@ class Row:
 
 def child(script: str, *arguments: str, folder: str) -> tuple[float, Any]:
     """When a script of this folder was started, and the last line it printed, decoded."""
-    environment = os.environ | {
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
         "QT_QPA_PLATFORM": "offscreen",
         "PYTHONPATH": str(_HERE.parent.parent),
         "HOME": folder,

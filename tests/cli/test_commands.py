@@ -1,0 +1,331 @@
+"""``mfx show``, ``tensor``, ``verify``, ``scan`` and ``formats``, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+KEYS = {
+    "path",
+    "format",
+    "size_bytes",
+    "producer",
+    "contains",
+    "parameters",
+    "tensors",
+    "signatures",
+    "layers",
+    "loaders",
+    "findings",
+}
+
+
+def mfx(
+    *arguments: object, changes: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "explorer", *map(str, arguments)],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(changes or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def shown(path: Path, *options: str) -> list[list[str]]:
+    done = mfx("show", path, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def report(path: Path) -> Any:
+    done = mfx("show", path, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def datasets(path: Path) -> dict[str, h5py.Dataset]:
+    found: dict[str, Any] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: (str(item.dtype), item.shape, item[()])})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return found
+
+
+# show
+
+
+def test_json_keeps_the_contract_and_agrees_with_h5py(corpus: Path) -> None:
+    path = corpus / "emotion_model.hdf5"
+    found = report(path)
+    assert found.keys() >= KEYS
+    assert found["format"] == "keras_hdf5"
+    assert found["size_bytes"] == path.stat().st_size
+    assert found["producer"] == {"tensorflow": None, "keras": "2.0.5", "backend": "tensorflow"}
+    assert found["parameters"] == 58_423
+    original = datasets(path)
+    assert {t["path"]: (t["dtype"], tuple(t["shape"])) for t in found["tensors"]} == {
+        name: (dtype, shape) for name, (dtype, shape, _) in original.items()
+    }
+    assert sum(t["bytes"] for t in found["tensors"]) == sum(
+        values.nbytes for _, _, values in original.values()
+    )
+
+
+def test_json_writes_unknown_dimensions_as_null(corpus: Path) -> None:
+    (signature,) = [
+        s for s in report(corpus / "basic_pitch_nmp")["signatures"] if s["key"] == "serving_default"
+    ]
+    assert signature["tag_set"] == ["serve"]
+    assert signature["inputs"] == [
+        {
+            "name": "input_2",
+            "dtype": "float32",
+            "shape": [None, 43844, 1],
+            "graph_tensor": "serving_default_input_2:0",
+        }
+    ]
+
+
+def test_the_overview_names_what_there_is(corpus: Path) -> None:
+    rows = shown(corpus / "sleep_stages.keras")
+    assert ["written by", "Keras 3.3.3"] in rows
+    assert ["Layers"] in rows
+    assert ["dense", "Dense", "(?, ?, 64)", "2,368"] in rows
+    assert any(row[0] == "layers/dense/vars/0" for row in rows)
+
+
+def test_a_section_in_a_pipe_is_lines_with_tabs(corpus: Path) -> None:
+    path = corpus / "emotion_model.hdf5"
+    rows = shown(path, "--tensors")
+    assert {row[0]: row[1] for row in rows} == {
+        name: dtype for name, (dtype, _, _) in datasets(path).items()
+    }
+
+
+def test_depth_bounds_the_tree(corpus: Path) -> None:
+    path = corpus / "emotion_model.hdf5"
+    one = shown(path, "--tree", "--depth", "1")
+    everything = shown(path, "--tree")
+    assert {len(row[0]) - len(row[0].lstrip()) for row in one} == {0, 2}
+    assert len(one) < len(everything)
+    with h5py.File(path) as file:
+        assert {row[0].strip() for row in one[1:]} == {*file.attrs, *file}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_gets_headings(corpus: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "explorer", "show", str(corpus / "sleep_stages.keras")]
+    with subprocess.Popen([*command, "--layers"], stdout=theirs, env=os.environ) as process:
+        os.close(theirs)
+        text = b""
+        try:
+            while block := os.read(ours, 4096):
+                text += block
+        except OSError:  # Linux's way to say that the other end is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"Output shape" in text
+    assert b"\t" not in text
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "names.h5", "w") as file:
+        file["red\x1b[31m\u202egnp"] = np.zeros(2)
+    done = mfx("show", tmp_path / "names.h5", "--tensors")
+    assert done.stdout.startswith("red\\x1b[31m\\u202egnp\t")
+
+
+# tensor
+
+
+def test_a_tensor_is_written_as_it_is_stored(corpus: Path, tmp_path: Path) -> None:
+    path, name = corpus / "emotion_model.hdf5", "model_weights/conv2d_1/conv2d_1_1/kernel:0"
+    original = datasets(path)[name][2]
+    done = mfx("tensor", path, name, "--out", tmp_path / "kernel.npy")
+    assert (done.returncode, done.stderr) == (0, "")
+    np.testing.assert_array_equal(np.load(tmp_path / "kernel.npy"), original)
+    part = mfx("tensor", path, name, "--slice", "0,:,0,::3", "--out", tmp_path / "part.npy")
+    assert part.returncode == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "part.npy"), original[0, :, 0, ::3])
+
+
+def test_statistics_agree_with_numpy(corpus: Path) -> None:
+    path, name = corpus / "emotion_model.hdf5", "model_weights/conv2d_1/conv2d_1_1/kernel:0"
+    values = datasets(path)[name][2].astype(np.float64)
+    done = mfx("tensor", path, name, "--stats")
+    rows = dict(line.split("\t") for line in done.stdout.splitlines()[1:])
+    assert int(rows["count"]) == values.size
+    for key, expected in {
+        "minimum": values.min(),
+        "maximum": values.max(),
+        "mean": values.mean(),
+        "std": values.std(),
+    }.items():
+        assert float(rows[key]) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("nothing:0",), "has no tensor nothing:0"),
+        (("model_weights/conv2d_1/conv2d_1_1/kernel",), "Did you mean"),
+        (("model_weights/conv2d_1/conv2d_1_1/kernel:0", "--slice", "9"), "outside the shape"),
+        (("model_weights/conv2d_1/conv2d_1_1/kernel:0", "--slice", "a"), "is no index"),
+        (("model_weights/conv2d_1/conv2d_1_1/kernel:0", "--slice", "::0"), "is no index"),
+        (
+            ("model_weights/conv2d_1/conv2d_1_1/kernel:0", "--out", "/nowhere/x.npy"),
+            "was not written",
+        ),
+    ],
+)
+def test_what_a_tensor_command_cannot_do_is_told(
+    corpus: Path, options: tuple[str, ...], said: str
+) -> None:
+    done = mfx("tensor", corpus / "emotion_model.hdf5", *options)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# verify
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "basic_pitch_nmp",
+        "half_plus_two_tf1",
+        "sleep_stages.keras",
+        "emotion_model.hdf5",
+        "face_detection_short_range.tflite",
+        "notes_tf20/functional/checkpoints",
+        "notes_tf20/functional/2_model",
+    ],
+)
+def test_the_corpus_verifies(corpus: Path, name: str) -> None:
+    done = mfx("verify", corpus / name)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("basic_pitch_nmp", "variables/variables.data-00000-of-00001"),
+        ("sleep_stages.keras", ""),
+    ],
+)
+def test_a_changed_byte_is_found(corpus: Path, tmp_path: Path, name: str, file: str) -> None:
+    target = tmp_path / name
+    copy = shutil.copytree if (corpus / name).is_dir() else shutil.copyfile
+    copy(corpus / name, target)
+    damaged = target / file if file else target
+    damaged.chmod(0o644)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0x01
+    damaged.write_bytes(content)
+    done = mfx("verify", target)
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+
+
+def test_a_missing_shard_is_found(corpus: Path, tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    shutil.copytree(corpus / "basic_pitch_nmp", target)
+    (target / "variables").chmod(0o755)
+    (target / "variables" / "variables.data-00000-of-00001").unlink()
+    done = mfx("verify", target)
+    assert done.returncode == 1
+    assert "variables.data-00000-of-00001" in done.stdout
+
+
+# scan
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "basic_pitch_nmp",
+        "half_plus_two_tf1",
+        "sleep_stages.keras",
+        "emotion_model.hdf5",
+        "face_detection_short_range.tflite",
+        "notes_tf20/functional/checkpoints",
+        "notes_tf20/functional/1_weight.h5",
+        "notes_tf20/functional/2_model",
+        "notes_tf20/functional/3_model.h5",
+        "notes_tf20/functional/4_model",
+        "notes_tf20/subclass/1_weight.h5",
+        "notes_tf20/subclass/4_model",
+        "notes_tf20/subclass/checkpoints",
+        "notes_tf20/x_test.npy",
+    ],
+)
+def test_the_corpus_holds_no_danger(corpus: Path, name: str) -> None:
+    done = mfx("scan", corpus / name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "danger\t" not in done.stdout
+
+
+def test_an_external_link_is_a_danger(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "trap.h5", "w") as file:
+        file["weights"] = h5py.ExternalLink("/etc/passwd", "/x")
+    done = mfx("scan", tmp_path / "trap.h5")
+    assert done.returncode == 1
+    assert done.stdout.split("\t")[:3] == ["danger", "external-link", "weights"]
+    assert "/etc/passwd" in done.stdout
+
+
+# All of them
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "scan"])
+def test_what_cannot_be_opened_is_told_on_stderr(tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty.h5").touch()
+    done = mfx(command, tmp_path / "empty.h5")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "empty.h5 is empty" in done.stderr
+    missing = mfx(command, tmp_path / "missing.h5")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "does not exist" in missing.stderr
+
+
+def test_formats_lists_endings() -> None:
+    done = mfx("formats")
+    assert done.returncode == 0
+    rows = {line.split("\t")[0]: line.split("\t")[1] for line in done.stdout.splitlines()}
+    assert ".keras" in rows["Keras archive"]
+    assert ".tflite" in rows["TensorFlow Lite"]
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "scan"])
+@pytest.mark.parametrize(
+    "name", ["basic_pitch_nmp", "sleep_stages.keras", "emotion_model.hdf5", "notes_tf20/x_test.npy"]
+)
+def test_it_works_where_tensorflow_is_not_installed(
+    corpus: Path, tmp_path: Path, command: str, name: str
+) -> None:
+    for package in ("tensorflow", "keras", "tf_keras", "PySide6", "h5py"):
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not here')")
+    done = mfx(command, corpus / name, changes={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (0, "")
