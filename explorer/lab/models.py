@@ -154,13 +154,16 @@ def _give_variables(model: Any, settings: DemoSettings) -> None:
 
 
 def layer_rows(model: Any) -> tuple[LayerRow, ...]:
-    """The lines of ``model.summary()``."""
+    """The lines of ``model.summary()``, with what else each layer tells of itself."""
+    attributes = {id(value): name for name, value in vars(model).items()}
     return tuple(
         LayerRow(
             layer.name,
             type(layer).__name__,
             _output_shape(layer) if layer.built else None,
             layer.count_params() if layer.built else 0,
+            getattr(getattr(layer, "activation", None), "__name__", ""),
+            attributes.get(id(layer), ""),
         )
         for layer in model.layers
     )

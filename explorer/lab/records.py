@@ -6,12 +6,17 @@ import msgspec
 
 
 class LayerRow(msgspec.Struct, frozen=True):
-    """A line of ``model.summary()``."""
+    """A line of ``model.summary()``, with the layer's activation where it has one.
+
+    ``attribute`` is where a subclassed model keeps the layer, which may have another name.
+    """
 
     name: str
     class_name: str
     output_shape: tuple[int | None, ...] | None
     parameters: int
+    activation: str = ""
+    attribute: str = ""
 
 
 class CallTensor(msgspec.Struct, frozen=True):

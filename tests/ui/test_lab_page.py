@@ -81,6 +81,31 @@ def test_a_learning_rate_trains_as_it_was_typed(driver: Driver) -> None:
     assert driver.train().ref.settings.learning_rate == 0.0025
 
 
+@pytest.mark.parametrize(
+    ("line", "form"), [("keras2", ""), ("keras3", "as_written"), ("keras3", "ported")]
+)
+def test_the_layers_of_a_subclass_are_the_same_planned_and_built(
+    driver: Driver, line: str, form: str
+) -> None:
+    driver.click("lab.demo.subclass")
+    driver.click(f"lab.line.{line}")
+    if form:
+        driver.click(f"lab.form.{form}")
+    table = driver.window.lab.training.layers
+    facts = [["Dense · relu", "(?, 32)", "1,056"], ["Dense · linear", "(?, 10)", "330"]]
+    assert [list(row[1:]) for row in table.rows()] == facts
+    assert [row[0] for row in table.rows()] == ["dense_1", "dense_2"]
+    driver.train()
+    built = [["dense_1 (Keras: dense)", *facts[0]], ["dense_2 (Keras: dense_1)", *facts[1]]]
+    assert [list(row) for row in table.rows()] == built
+    driver.click("lab.demo.functional")
+    assert [row[0] for row in table.rows()] == ["digits", "dense_1", "dense_2", "predictions"]
+    driver.click("lab.demo.subclass")
+    if form:
+        driver.click(f"lab.form.{form}")
+    assert [list(row) for row in table.rows()] == built
+
+
 def test_a_choice_too_long_for_its_field_is_shortened_and_told_by_its_tooltip(
     driver: Driver,
 ) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from explorer.engine.messages import Failed, ModelRef, Train, Trained
+from explorer.engine.messages import Built, Failed, LayerRow, ModelRef, Train, Trained
 from explorer.formats.text import duration_text
+from explorer.lab.catalog import DemoSettings
 from explorer.ui.engine_link import EngineLink, Task
 from explorer.ui.lab.layers_dialog import LayersDialog
 from explorer.ui.lab.save_panel import SavePanel
@@ -34,6 +36,7 @@ class LabPage(QWidget):
         self.setProperty("role", "page")
         self._session, self._engine = session, engine
         self._task: Task | None = None
+        self._layers: dict[str, Sequence[LayerRow]] = {}  # by the model's id
         self.settings = SettingsPanel()
         self.training = TrainingPanel()
         self.saving = SavePanel()
@@ -136,9 +139,18 @@ class LabPage(QWidget):
     def _settings_changed(self) -> None:
         settings = self.settings.settings()
         model = self._model()
-        if self._task is None and (model is None or model.ref.settings != settings):
-            self.training.show_plan(settings)
+        if self._task is None:
+            self._show_layers(model, settings)
         self.saving.show_model(model, settings)
+
+    def _show_layers(self, model: ModelEntry | None, settings: DemoSettings) -> None:
+        """Those of the trained model if the settings are its own, else what they would build."""
+        is_shown = model is not None and model.ref.settings == settings
+        layers = self._layers.get(model.ref.model_id) if model and is_shown else None
+        if layers is None:
+            self.training.show_plan(settings)
+        else:
+            self.training.show_layers(layers)
 
     def _show_current(self, entry: Entry | None) -> None:
         """A model chosen in the library brings its settings with it."""
@@ -187,7 +199,7 @@ class LabPage(QWidget):
         snapshot = self._session.places.scratch / "models" / name / "snapshot"
         task = self._engine.submit(Train(ModelRef(name, settings, str(snapshot))))
         self.training.start(settings)
-        task.built.connect(self.training.show_built)
+        task.built.connect(lambda built: self._built(name, built))
         task.progress.connect(self.training.show_progress)
         task.metric.connect(self.training.show_metric)
         task.log.connect(self.training.show_log)
@@ -197,6 +209,10 @@ class LabPage(QWidget):
         task.ended.connect(lambda: self._set_task(None))
         self._set_task(task)
         self._middle.verticalScrollBar().setValue(self.training.y())
+
+    def _built(self, model_id: str, built: Built) -> None:
+        self._layers[model_id] = built.layers
+        self.training.show_built(built)
 
     def _can_train(self) -> bool:
         wrong = self.settings.wrong_field()

@@ -14,6 +14,7 @@ def planned_layers(settings: DemoSettings) -> tuple[LayerRow, ...]:
     width = settings.features
     for layer in settings.layers:
         parameters = (width + 1) * layer.units
-        rows.append(LayerRow(layer.name, "Dense", (None, layer.units), parameters))
+        shape = (None, layer.units)
+        rows.append(LayerRow(layer.name, "Dense", shape, parameters, layer.activation))
         width = layer.units
     return tuple(rows)

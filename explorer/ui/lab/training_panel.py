@@ -68,7 +68,6 @@ class TrainingPanel(QWidget):
         self._new_epochs: list[tuple[str, ...]] = []
         self._epochs_due = QTimer(self, singleShot=True, interval=_EPOCHS_MS)
         self._epochs_due.timeout.connect(self._show_epochs)
-        self._activations: dict[str, str] = {}
 
     # Layout
 
@@ -167,8 +166,11 @@ class TrainingPanel(QWidget):
 
     def show_plan(self, settings: DemoSettings) -> None:
         """The layers that these settings would build."""
-        self._activations = {layer.name: layer.activation for layer in settings.layers}
         self._show_layers(planned_layers(settings), planned=True)
+
+    def show_layers(self, layers: Sequence[LayerRow]) -> None:
+        """The layers of a model that exists."""
+        self._show_layers(layers, planned=False)
 
     def start(self, settings: DemoSettings) -> None:
         """A training begins: empty everything that belongs to the last one."""
@@ -181,7 +183,6 @@ class TrainingPanel(QWidget):
         self._epoch_chip.setText("")
         self._epoch_chip.hide()
         self.log.clear()
-        self._activations = {layer.name: layer.activation for layer in settings.layers}
         self._epochs_planned = settings.epochs
         self._rate = settings.learning_rate
         self._diverged.hide()
@@ -190,8 +191,8 @@ class TrainingPanel(QWidget):
         self.progress_text.setText(self.tr("Waiting for the engine"))
 
     def show_built(self, built: Built) -> None:
-        """The model exists."""
-        self._show_layers(built.layers, planned=False)
+        """The model exists, and is to be trained."""
+        self.show_layers(built.layers)
         self.progress.setRange(0, max(built.steps, 1))
 
     def show_progress(self, progress: Progress) -> None:
@@ -240,16 +241,23 @@ class TrainingPanel(QWidget):
 
     def _show_layers(self, rows: Sequence[LayerRow], *, planned: bool) -> None:
         self.layers.set_rows(
-            (row.name, self._class_text(row), tuple_text(row.output_shape), f"{row.parameters:,}")
+            (
+                self._name_text(row),
+                " · ".join(filter(None, (row.class_name, row.activation))),
+                tuple_text(row.output_shape),
+                f"{row.parameters:,}",
+            )
             for row in rows
         )
         total = sum(row.parameters for row in rows)
         set_tone(self._parameters, count_text(total, "parameter"), "neutral")
         self._planned.setVisible(planned)
 
-    def _class_text(self, row: LayerRow) -> str:
-        activation = self._activations.get(row.name)
-        return f"{row.class_name} · {activation}" if activation else row.class_name
+    def _name_text(self, row: LayerRow) -> str:
+        """Its name in the code that makes the model; files may hold Keras's own."""
+        if row.attribute in ("", row.name):
+            return row.name
+        return self.tr("{attribute} (Keras: {name})").format(attribute=row.attribute, name=row.name)
 
     def _epoch_headers(self, names: Sequence[str]) -> list[str]:
         return [self.tr("Epoch"), *(_short(name) for name in names), self.tr("time")]
