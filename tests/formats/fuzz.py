@@ -2,9 +2,9 @@
 
 Each is opened and gone through from one end to the other. It must end in a tree or in
 `UnreadableArtifact`, within 2 seconds of computing and 300 MB over what the process had before;
-nothing else may escape. Every hundred of them run in a process of their own, so that even a crash is found.
-Prints one line per seed, and the number of each mutant that broke a rule, by which it is made
-again: ``--only NUMBER``.
+nothing else may escape. Every hundred of them run in a process of their own, so that even a crash
+is found. Prints one line per seed, and the number of each mutant that broke a rule, by which it is
+made again: ``--only NUMBER``.
 """
 
 from __future__ import annotations
