@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from explorer.formats.artifact import Artifact, Check, Hazard
-from explorer.formats.keras_model import CONFIG, KerasModel
+from explorer.formats.keras_model import CONFIG, open_model
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.zip_storage import ZipStorage, is_zip
@@ -34,9 +34,7 @@ def open(match: Match) -> Artifact:
 
 
 def _artifact(outer: Storage, archive: ZipStorage) -> Artifact:
-    inside = KerasModel(outer, archive).artifact(
-        "keras_archive", "Keras archive", outer.size() or 0
-    )
+    inside = open_model(outer, archive, "keras_archive", "Keras archive", outer.size() or 0)
 
     def hazards() -> Iterator[Hazard]:
         yield from archive.hazards()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from explorer.formats.artifact import Artifact, Hazard
 from explorer.formats.json_tree import LARGEST_JSON, parse_object
-from explorer.formats.keras_model import CONFIG, METADATA, WEIGHTS, KerasModel
+from explorer.formats.keras_model import CONFIG, METADATA, WEIGHTS, open_model
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage, escaping_links
 from explorer.formats.zip_storage import ZipStorage
@@ -37,12 +37,7 @@ def _is_model(storage: Storage) -> bool:
 def open(match: Match) -> Artifact:
     """Open the weights and keep them open until the artifact is closed."""
     storage = match.storage
-    model = KerasModel(storage, storage)
-    try:
-        inside = model.artifact("keras_v3_dir", "Keras folder", storage.total_size())
-    except BaseException:
-        model.close()
-        raise
+    inside = open_model(storage, storage, "keras_v3_dir", "Keras folder", storage.total_size())
 
     def hazards() -> Iterator[Hazard]:
         yield from escaping_links(storage)

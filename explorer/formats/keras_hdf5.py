@@ -46,7 +46,13 @@ from explorer.formats.json_tree import parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_group_labels import group_labels
 from explorer.formats.keras_labels import StoreLabels
-from explorer.formats.keras_store import layer_groups, store_layers, store_role, stored_name
+from explorer.formats.keras_store import (
+    is_store,
+    layer_groups,
+    store_layers,
+    store_role,
+    stored_name,
+)
 from explorer.formats.keras_weights import (
     contents_of,
     group_layers,
@@ -126,7 +132,7 @@ def _layout_of(file: Hdf5File) -> _Layout:
         return _Layout(
             "keras_weights_hdf5", "HDF5 weights", names=names, producer=_producer([root])
         )
-    if b"vars" in groups:
+    if is_store(root):
         return _Layout("keras_weights_hdf5", "HDF5 weights")
     return _Layout("hdf5", "HDF5")
 

@@ -45,11 +45,24 @@ _ASSETS = "assets"
 _LARGEST_TEXT = 1 << 16
 
 
-class KerasModel:
-    """The parts of a model in ``storage``, a folder or an archive, on their way to an `Artifact`.
+def open_model(
+    outer: Storage, storage: Storage, format: str, format_name: str, size: int
+) -> Artifact:
+    """The model whose parts ``storage`` holds, a folder or an archive; its weights stay open.
 
-    ``outer`` is what the person opened. Raises `UnreadableArtifact` where the config is damaged.
+    ``outer`` is what the person opened, ``size`` is in bytes on disk. Raises `UnreadableArtifact`
+    where the config is damaged.
     """
+    model = _KerasModel(outer, storage)
+    try:
+        return model.artifact(format, format_name, size)
+    except BaseException:
+        model.close()
+        raise
+
+
+class _KerasModel:
+    """The parts of a model on their way to an `Artifact`."""
 
     def __init__(self, outer: Storage, storage: Storage) -> None:
         self._outer = outer
@@ -86,7 +99,6 @@ class KerasModel:
             return None
 
     def artifact(self, format: str, format_name: str, size: int) -> Artifact:
-        """The model; ``size`` is in bytes on disk."""
         return Artifact(
             path=self._outer.uri,
             name=self._outer.name,
@@ -112,7 +124,8 @@ class KerasModel:
 
     def _contents(self) -> Contents:
         compiled = bool((self._config or {}).get("compile_config"))
-        return contents_of(self.tensors(), architecture(self._model), compiled)
+        is_whole = self._weights is not None and not self._weights.notes
+        return contents_of(self.tensors(), architecture(self._model), compiled, is_whole)
 
     # Weights
 

@@ -49,13 +49,11 @@ class NpzWeights:
         self._archive = ZipStorage(self.storage.below(self.member))
         self._pickles: list[str] = []
         self._values: dict[str, RawValues] = {}
-        reader = PickleReader()
-        self._tensors = [
-            tensor
-            for name in sorted(self._archive.names())
-            if name.endswith(ENDING)
-            for tensor in self._read(name, reader)
-        ]
+        try:
+            self._tensors = self._read_all()
+        except BaseException:
+            self._archive.close()
+            raise
 
     def tensors(self) -> list[Tensor]:
         """Every array."""
@@ -90,6 +88,11 @@ class NpzWeights:
     def close(self) -> None:
         """Close the archive."""
         self._archive.close()
+
+    def _read_all(self) -> list[Tensor]:
+        reader = PickleReader()
+        names = [name for name in sorted(self._archive.names()) if name.endswith(ENDING)]
+        return [tensor for name in names for tensor in self._read(name, reader)]
 
     def _read(self, name: str, reader: PickleReader) -> list[Tensor]:
         place = name.removesuffix(ENDING)

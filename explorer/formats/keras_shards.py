@@ -132,7 +132,7 @@ class _Sharded:
 
     def artifact(self) -> Artifact:
         index = self._index
-        complete = not self._missing
+        complete = not [*self._notes()]
         return Artifact(
             path=index.folder.below(index.name).uri,
             name=index.name,
@@ -183,6 +183,8 @@ class _Sharded:
             listed = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
             objects = count_text(len(places), "object")
             yield f"{name} cannot be read, which holds weights of {objects} ({listed}): {reason}"
+        for shard in self._shards.values():
+            yield from shard.notes
 
     def _hazards(self) -> Iterator[Hazard]:
         for shard in self._shards.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from explorer.formats.artifact import Layer, Role, Tensor
 from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
@@ -93,6 +94,20 @@ def _totals(tensors: Sequence[Tensor]) -> Counter[str]:
 def _counted(path: str) -> str:
     """A path by which the layers of every version are counted."""
     return "/".join(CONTAINERS[0] if part in CONTAINERS else part for part in parts_of(path))
+
+
+def is_store(root: Hdf5Object) -> bool:
+    """Whether a file's groups are an object tree; a shard may lack the group at the top."""
+    lists = [group for name in CONTAINERS for group in _below(root, name)]
+    layers = (layer for group in lists for _, layer in _groups(group))
+    objects = chain([root], _below(root, "optimizer"), layers)
+    return any(b"vars" in found.links for found in objects)
+
+
+def _below(root: Hdf5Object, place: str) -> Iterator[Hdf5Object]:
+    """The group at a place, if there is one."""
+    with suppress(KeyError):
+        yield open_group(root, place)
 
 
 def layer_groups(file: Hdf5File) -> list[str]:

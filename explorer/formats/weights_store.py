@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Protocol
 
-from explorer.formats.artifact import Check, Hazard, Node, NodeSource, Tensor
+from explorer.formats.artifact import Check, Hazard, Node, NodeSource, Tensor, UnreadableArtifact
+from explorer.formats.hdf5.superblock import superblock_offset
 from explorer.formats.hdf5_checks import checks_of, hazards_of
-from explorer.formats.hdf5_file import Hdf5File
+from explorer.formats.hdf5_file import Hdf5File, check_complete
 from explorer.formats.hdf5_tree import Hdf5View, root_source, walk
 from explorer.formats.keras_store import StoredName, layer_groups, store_role, stored_name
 from explorer.formats.storage import Storage
@@ -61,10 +62,10 @@ class Hdf5Weights:
     """A ``.weights.h5`` file. Raises `UnreadableArtifact` where it cannot be opened."""
 
     kind = "HDF5 weights"
-    notes: Sequence[str] = ()
 
     def __init__(self, storage: Storage, member: str) -> None:
         self.file = Hdf5File(storage, member)
+        self.notes: Sequence[str] = tuple(_cut_short(storage, member))
         self._member = member
         self._view = Hdf5View(self.file, store_role, lambda _path: "", member)
         self.tensors: Callable[[], Sequence[Tensor]] = cache(lambda: tuple(walk(self._view)))
@@ -89,6 +90,14 @@ class Hdf5Weights:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+def _cut_short(storage: Storage, member: str) -> Iterator[str]:
+    """What is left of a file that was cut short is shown all the same."""
+    try:
+        check_complete(storage.below(member), superblock_offset(storage, member) or 0)
+    except UnreadableArtifact as error:
+        yield str(error)
 
 
 @dataclass(frozen=True, slots=True)

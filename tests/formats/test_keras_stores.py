@@ -1,0 +1,284 @@
+"""Unpacked ``.keras`` folders, pickled weights and sharded weights: sound, incomplete, hostile."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from explorer.formats.artifact import Artifact, HazardKind, NodeType, Tri
+from explorer.formats.pickled_arrays import PickleReader, as_array
+from explorer.formats.storage import LocalStorage, Pages
+from tests.formats import keras_originals, keras_seeds
+from tests.formats.walking import below, tensor, values
+
+Opener = Callable[[Path], Artifact]
+
+
+def problems(artifact: Artifact) -> dict[str, str]:
+    """What the checks found, by rule and place."""
+    return {f"{c.rule}: {c.where}": c.problem for c in artifact.checks() if c.problem}
+
+
+@pytest.fixture
+def whole(corpus: Path, opened: Opener) -> Artifact:
+    """The archive that the others are made of."""
+    return opened(corpus / "sleep_stages.keras")
+
+
+# In a folder
+
+
+def test_an_unpacked_archive_is_the_same_model(
+    whole: Artifact, tmp_path: Path, opened: Opener
+) -> None:
+    folder = opened(keras_seeds.unpacked(tmp_path))
+    assert (folder.format, folder.root.type) == ("keras_v3_dir", NodeType.DIRECTORY)
+    assert folder.producer == whole.producer
+    assert folder.contents == whole.contents
+    assert folder.layers() == whole.layers()
+    assert keras_originals.bag(values(folder)) == keras_originals.bag(values(whole))
+    assert [t.label for t in folder.tensors()] == [t.label for t in whole.tensors()]
+    assert (folder.notes, problems(folder)) == ((), {})
+
+
+def test_a_vocabulary_is_shown_as_text(tmp_path: Path, opened: Opener) -> None:
+    root = opened(keras_seeds.unpacked(tmp_path)).root
+    vocabulary = below(root, "assets", "layers", "lookup", "vocabulary.txt")
+    assert dict(vocabulary.attributes()) == {"text": "a\nb\n"}
+    assert (vocabulary.kind, vocabulary.size) == ("asset", 4)
+
+
+def test_labels_are_in_the_tree(tmp_path: Path, opened: Opener) -> None:
+    root = opened(keras_seeds.unpacked(tmp_path)).root
+    variables = below(root, "model.weights.h5", "layers", "dense", "vars").children()
+    labels = [node.tensor.label for node in variables if node.tensor]
+    assert labels == ["dense/kernel", "dense/bias"]
+
+
+def test_without_the_metadata_the_version_is_not_known(tmp_path: Path, opened: Opener) -> None:
+    folder = keras_seeds.unpacked(tmp_path)
+    (folder / "metadata.json").unlink()
+    artifact = opened(folder)
+    assert artifact.producer.keras == ""
+    assert artifact.notes[0].startswith("metadata.json is missing")
+
+
+def test_damaged_weights_are_told_and_the_layers_shown(tmp_path: Path, opened: Opener) -> None:
+    folder = keras_seeds.unpacked(tmp_path)
+    weights = folder / "model.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    artifact = opened(folder)
+    assert artifact.contents.weights is Tri.NO
+    assert len(artifact.layers()) == 8
+    assert artifact.notes[0].startswith("model.weights.h5 is cut short: ")
+    assert "hdf5 structure: model.weights.h5/layers" in problems(artifact)
+
+
+def test_a_link_out_of_the_folder_is_a_hazard_and_not_followed(
+    tmp_path: Path, opened: Opener
+) -> None:
+    folder = keras_seeds.unpacked(tmp_path)
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    (folder / "assets" / "link.txt").symlink_to(secret)
+    artifact = opened(folder)
+    (hazard,) = artifact.hazards()
+    assert (hazard.kind, hazard.where) == (HazardKind.SYMBOLIC_LINK, "assets/link.txt")
+    assert below(artifact.root, "assets", "link.txt").attributes() == ()
+
+
+def test_a_folder_with_some_other_config_is_no_model(tmp_path: Path) -> None:
+    from explorer.formats import keras_folder
+
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "metadata.json").write_text("{}")
+    assert keras_folder.match(LocalStorage(tmp_path)) is None
+
+
+# Pickled
+
+
+def test_pickled_weights_are_found_without_unpickling(
+    whole: Artifact, tmp_path: Path, opened: Opener
+) -> None:
+    artifact = opened(keras_seeds.pickled(tmp_path))
+    expected = {t.path: t for t in whole.tensors()}
+    assert {t.path for t in artifact.tensors()} == set(expected)
+    for found in artifact.tensors():
+        np.testing.assert_array_equal(found.read(), expected[found.path].read())
+        assert found.label == expected[found.path].label
+    assert artifact.layers() == whole.layers()
+    assert (artifact.notes, problems(artifact)) == ((), {})
+    assert {hazard.kind for hazard in artifact.hazards()} == {HazardKind.PICKLE}
+
+
+def test_weights_that_keras_writes_as_npz_to_a_folder_are_read(
+    tmp_path: Path, opened: Opener
+) -> None:
+    from keras.src.saving import saving_lib
+
+    model = keras_originals.functional(keras_originals.line("keras"))
+    saving_lib.save_model(model, tmp_path / "it", weights_format="npz", zipped=False)
+    artifact = opened(tmp_path / "it")
+    assert keras_originals.bag(values(artifact)) == keras_originals.bag(model.get_weights())
+    assert below(artifact.root, "model.weights.h5").kind == "NumPy weights"
+
+
+class _Harmful:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.path, "harm")
+
+
+def _with_member(source: Path, target: Path, data: bytes) -> Path:
+    """The archive with other bytes in the dense layer's member of the pickled weights."""
+    with zipfile.ZipFile(source) as outer:
+        members = {name: outer.read(name) for name in outer.namelist()}
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(members["model.weights.npz"])) as old,
+        zipfile.ZipFile(packed, "w") as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, data if name == "layers/dense.npy" else old.read(name))
+    members["model.weights.npz"] = packed.getvalue()
+    with zipfile.ZipFile(target, "w") as outer:
+        for name, content in members.items():
+            outer.writestr(name, content)
+    return target
+
+
+def test_a_pickle_that_would_do_harm_does_nothing(tmp_path: Path, opened: Opener) -> None:
+    harmed = tmp_path / "harmed"
+    hostile = np.array({"0": _Harmful(harmed)}, dtype=object)
+    packed = io.BytesIO()
+    np.save(packed, hostile)
+    source = keras_seeds.pickled(tmp_path)
+    artifact = opened(_with_member(source, tmp_path / "hostile.keras", packed.getvalue()))
+    unknown = tensor(artifact, "layers/dense/vars/0")
+    assert (unknown.dtype, unknown.shape) == ("unknown", None)
+    assert not harmed.exists()
+    np.load(io.BytesIO(packed.getvalue()), allow_pickle=True)
+    assert harmed.exists()  # by NumPy, so it would have
+
+
+def test_a_pickle_that_ends_early_is_told(tmp_path: Path, opened: Opener) -> None:
+    source = keras_seeds.pickled(tmp_path)
+    packed = io.BytesIO()
+    np.save(packed, np.array({"0": np.ones(100)}, dtype=object))
+    cut = packed.getvalue()[:-200]
+    artifact = opened(_with_member(source, tmp_path / "cut.keras", cut))
+    (note,) = artifact.notes
+    assert note.startswith("layers/dense.npy in model.weights.npz cannot be read: ")
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
+        np.ones((2, 2), ml_dtypes.bfloat16),
+        np.array(True),
+        np.zeros((0, 4), np.complex64),
+        np.float64(1.5),
+        np.int64(-3),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.shape}",
+)
+def test_arrays_are_found_in_pickles(array: np.ndarray, protocol: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.pickle"
+    path.write_bytes(b"before" + pickle.dumps(array, protocol))
+    with closing(Pages(LocalStorage(path))) as pages:
+        found = as_array(PickleReader().read(pages, 6))
+    assert found is not None
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    start, length = found.stored.offset, found.stored.length
+    order = "F" if found.fortran_order else "C"
+    assert path.read_bytes()[start : start + length] == array.tobytes(order)
+
+
+@pytest.mark.parametrize("data", [b"", b"h\x00.", b"}(1", b"R.", b"\x80\x05\x96", b"Ib\n."])
+def test_what_no_array_needs_is_refused(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.pickle"
+    path.write_bytes(data + bytes(8))
+    with closing(Pages(LocalStorage(path))) as pages, pytest.raises(ValueError, match="it"):
+        PickleReader().read(pages, 0)
+
+
+# Sharded
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(keras_seeds.sharded(tmp_path)) as archive:
+        archive.extractall(tmp_path / "shards")
+    return tmp_path / "shards"
+
+
+def test_sharded_weights_open_by_their_index_and_by_every_shard(
+    whole: Artifact, shards: Path, opened: Opener
+) -> None:
+    assert len(list(shards.iterdir())) == 3
+    for path in shards.iterdir():
+        artifact = opened(path)
+        assert artifact.format == "keras_sharded_weights"
+        assert artifact.path == str(shards / "parts.weights.json")
+        assert artifact.size == sum(file.stat().st_size for file in shards.iterdir())
+        assert keras_originals.bag(values(artifact)) == keras_originals.bag(values(whole))
+        assert problems(artifact) == {}
+        assert {t.location.file for t in artifact.tensors() if t.location} == {
+            "parts_00000.weights.h5",
+            "parts_00001.weights.h5",
+        }
+
+
+def test_a_missing_shard_is_named_with_what_lies_in_it(shards: Path, opened: Opener) -> None:
+    (shards / "parts_00001.weights.h5").unlink()
+    artifact = opened(shards / "parts.weights.json")
+    assert artifact.contents.weights is Tri.PARTLY
+    (note,) = artifact.notes
+    assert note.startswith("parts_00001.weights.h5 cannot be read, which holds weights of ")
+    assert "shard present: parts_00001.weights.h5" in problems(artifact)
+    shown = {node.name: node.kind for node in artifact.root.children()}
+    assert shown["parts_00001.weights.h5"] == "missing"
+
+
+def test_a_shard_without_what_the_index_says_is_told(shards: Path, opened: Opener) -> None:
+    shutil.copy(shards / "parts_00000.weights.h5", shards / "parts_00001.weights.h5")
+    found = problems(opened(shards / "parts.weights.json"))
+    listed = json.loads((shards / "parts.weights.json").read_text())["weight_map"]
+    absent = [place for place, name in listed.items() if name == "parts_00001.weights.h5"]
+    assert {f"weight present: {place}" for place in absent} <= set(found)
+    assert "byte count: parts.weights.json" in found
+
+
+def test_shards_elsewhere_are_not_read(shards: Path, opened: Opener) -> None:
+    inside = shards / "inside"
+    inside.mkdir()
+    names = ["../parts_00000.weights.h5", str(shards / "parts_00001.weights.h5")]
+    weight_map = {f"/layers/{number}/vars": name for number, name in enumerate(names)}
+    (inside / "x.weights.json").write_text(json.dumps({"weight_map": weight_map}))
+    artifact = opened(inside / "x.weights.json")
+    assert artifact.tensors() == ()
+    assert all("points outside" in note for note in artifact.notes)
+
+
+def test_a_shard_that_no_index_lists_is_a_file_of_its_own(shards: Path, opened: Opener) -> None:
+    shutil.copy(shards / "parts_00000.weights.h5", shards / "parts_00007.weights.h5")
+    assert opened(shards / "parts_00007.weights.h5").format == "keras_weights_hdf5"
