@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import (
@@ -14,7 +15,7 @@ from PySide6.QtCore import (
     QUrl,
     Signal,
 )
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent, QPainter
+from PySide6.QtGui import QDesktopServices, QFontMetrics, QGuiApplication, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QListView,
@@ -145,12 +146,12 @@ class _Delegate(QStyledItemDelegate):
         self._paint_detail(painter, inner, entry)
 
     def _paint_detail(self, painter: QPainter, inner: QRect, entry: Entry) -> None:
-        detail, badge, tone = self._detail(entry)
+        badge, tone = self._badge(entry)
         painter.setFont(ui_font(11, 500))
         width = painter.fontMetrics().horizontalAdvance(badge) + 14
         painter.setFont(ui_font(11))
         room = inner.width() - width - 6
-        text = painter.fontMetrics().elidedText(detail, Qt.TextElideMode.ElideRight, room)
+        text = _fitting(painter.fontMetrics(), self._details(entry), room)
         painter.setPen(color("muted"))
         line = QRect(inner.left(), inner.bottom() - 17, inner.width(), 18)
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
@@ -163,17 +164,32 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(color(tone))
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, badge)
 
-    def _detail(self, entry: Entry) -> tuple[str, str, str]:
+    def _details(self, entry: Entry) -> tuple[str, str]:
+        """What to say of an entry, and the part of it that matters most."""
         if isinstance(entry, ModelEntry):
-            if entry.diverged:
-                return entry.detail, self.tr("diverged"), "warning"
-            return entry.detail, self.tr("trained"), "ok"
-        text = f"{entry.artifact.format_name} · {bytes_text(entry.artifact.size)}"
+            return entry.detail, entry.loss_text or entry.detail
+        form = entry.artifact.format_name
+        return f"{form} · {bytes_text(entry.artifact.size)}", form
+
+    def _badge(self, entry: Entry) -> tuple[str, str]:
+        """The words and tone of the badge."""
+        if isinstance(entry, ModelEntry):
+            return (
+                (self.tr("diverged"), "warning") if entry.diverged else (self.tr("trained"), "ok")
+            )
         if entry.changed:
-            return text, self.tr("changed since"), "warning"
+            return self.tr("changed since"), "warning"
         if entry.made_here:
-            return text, self.tr("made here"), "ok"
-        return text, self.tr("from elsewhere"), "warning"
+            return self.tr("made here"), "ok"
+        return self.tr("from elsewhere"), "warning"
+
+
+def _fitting(metrics: QFontMetrics, texts: Sequence[str], room: int) -> str:
+    """The first of ``texts`` that fits, else the last one, shortened."""
+    for text in texts:
+        if metrics.horizontalAdvance(text) <= room:
+            return text
+    return metrics.elidedText(texts[-1], Qt.TextElideMode.ElideRight, room)
 
 
 class _List(QListView):

@@ -15,7 +15,7 @@ from explorer.analysis.origin import Ledger, digest
 from explorer.engine.messages import ModelRef, Saved, Trained
 from explorer.formats.artifact import Artifact, Role, Tensor, UnreadableArtifact
 from explorer.formats.registry import open_artifact
-from explorer.formats.text import duration_text
+from explorer.formats.text import count_text, duration_text
 from explorer.lab.catalog import DEMOS, LOADERS_BY_FORMAT, DemoSettings, Variant
 from explorer.ui.background import run_in_pool
 from explorer.ui.notices import Notice, notice_for
@@ -68,10 +68,14 @@ class ModelEntry:
     @property
     def detail(self) -> str:
         """``5 epochs · loss 2.291``."""
+        epochs = count_text(self.ref.settings.epochs, "epoch")
+        return " · ".join(filter(None, (epochs, self.loss_text)))
+
+    @property
+    def loss_text(self) -> str:
+        """``loss 2.291``, where it has a loss."""
         loss = self.trained.metrics.get("loss")
-        epochs = self.ref.settings.epochs
-        text = f"{epochs} epoch" if epochs == 1 else f"{epochs} epochs"
-        return text if loss is None else f"{text} · loss {loss:.4g}"
+        return "" if loss is None else f"loss {loss:.4g}"
 
 
 @dataclass

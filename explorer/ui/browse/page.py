@@ -15,7 +15,7 @@ from explorer.ui.session import ArtifactEntry, Session
 from explorer.ui.widgets import button, label
 
 _INSPECTOR_SHARE = 0.335
-_INSPECTOR_WIDTHS = (336, 480)
+_INSPECTOR_WIDTHS = (256, 480)
 
 
 class BrowsePage(QWidget):
@@ -62,7 +62,7 @@ class BrowsePage(QWidget):
         self._split.setStretchFactor(0, 1)
         self._split.splitterMoved.connect(self._keep_split)
         self.tree.setMinimumWidth(360)
-        self.inspector.setMinimumWidth(280)
+        self.inspector.setMinimumWidth(_INSPECTOR_WIDTHS[0])
         self._tabs = QStackedWidget()
         self._tabs.addWidget(self._split)
         self._tabs.addWidget(self.signatures)

@@ -14,8 +14,11 @@ from explorer.ui.browse.tree_model import DTYPE, KIND, NAME, SHAPE, SIZE, Artifa
 from explorer.ui.widgets import describe
 
 _WIDTHS = {KIND: 164, DTYPE: 72, SHAPE: 128, SIZE: 72}
+_NARROW = {KIND: 120, DTYPE: 66, SHAPE: 102, SIZE: 62}
 _USUAL = 750  # pixels of all columns; in a wider view all of them are wider
 _NARROWEST_NAME = 210
+_LEAST_OF_NAME = 146  # pixels; about twenty characters
+_ICON = 30  # pixels that a row's icon takes with what is around it
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _OPENED_AT_ONCE = 34  # rows; about what fits on a screen
 _LONG_LIST = 60  # rows
@@ -41,7 +44,9 @@ class TreeView(QTreeView):
         self._to_open: deque[tuple[int, ...]] = deque()
         self._budget = 0
         self._way: list[int] = []
+        self._deepest = 0
         self._set_up()
+        self.expanded.connect(self._make_room)
         self.tree.listed.connect(self._listed)
         self.selectionModel().currentRowChanged.connect(
             lambda current, _old: self.node_selected.emit(self.tree.node(current))
@@ -50,7 +55,7 @@ class TreeView(QTreeView):
 
     def _set_up(self) -> None:
         self.setUniformRowHeights(True)
-        self.setAllColumnsShowFocus(True)
+        self.setAllColumnsShowFocus(False)  # Fusion would draw a frame over the row
         self.setIndentation(18)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -68,6 +73,8 @@ class TreeView(QTreeView):
     def show_tree(self, root: Node | None) -> None:
         """Show an artifact, opened as far as fits on a screen, its first row selected."""
         self._to_open.clear()
+        self._deepest = 0
+        self._fit_columns()
         self._way = []
         self.tree.show([] if root is None else [root])
         if root is None:
@@ -156,14 +163,31 @@ class TreeView(QTreeView):
         super().resizeEvent(event)
         self._fit_columns()
 
+    def _make_room(self, opened: QModelIndex) -> None:
+        """The names below a row that was opened begin further right."""
+        depth = len(_rows_of(opened))
+        if depth > self._deepest:
+            self._deepest = depth
+            self._fit_columns()
+
+    def _least_name_width(self) -> int:
+        before = (self._deepest + 1) * self.indentation() + _ICON
+        return max(before + _LEAST_OF_NAME, _NARROWEST_NAME)
+
     def _fit_columns(self) -> None:
-        """Leave room for the names: first the kind goes, then the dtype. The inspector has both."""
-        width = self.viewport().width()
-        scale = max(width / _USUAL, 1.0)
-        room = width
+        """Leave room for the names: the kind goes first, then dtype, shape and size.
+
+        The inspector has all of them.
+        """
+        room = self.viewport().width()
+        scale = max(room / _USUAL, 1.0)
+        least = self._least_name_width()
+        fits = True
         for column in (SIZE, SHAPE, DTYPE, KIND):
             wanted = round(_WIDTHS[column] * scale)
-            fits = room - wanted >= _NARROWEST_NAME or column in (SIZE, SHAPE)
+            if room - wanted < least:
+                wanted = _NARROW[column]
+            fits = fits and room - wanted >= least
             self.setColumnHidden(column, not fits)
             if fits:
                 self.header().resizeSection(column, wanted)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from PySide6.QtGui import QResizeEvent
 
 from explorer.formats.text import array_text
 from explorer.ui.predict.array_view import ArrayTable
 from explorer.ui.predict.name_box import NameBox
 from explorer.ui.widgets import Card, chip, label
+
+_ROOM_FOR_SHAPE = 380  # pixels of the card
 
 
 class InputCard(Card):
@@ -37,12 +40,20 @@ class InputCard(Card):
         """Take the arrays of a run; ``remarks`` say what is not as it was asked for."""
         self._inputs = inputs
         self._name.show_names(inputs, "")
-        for widget in (self._shape, self.table):
-            widget.setVisible(bool(inputs))
+        self._show_shape()
+        self.table.setVisible(bool(inputs))
         self._empty.setVisible(not inputs)
         self._remarks.setText("\n".join(remarks))
         self._remarks.setVisible(bool(remarks))
         self._show()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow card there is room for the name alone."""
+        super().resizeEvent(event)
+        self._show_shape()
+
+    def _show_shape(self) -> None:
+        self._shape.setVisible(bool(self._inputs) and self.width() > _ROOM_FOR_SHAPE)
 
     def _show(self) -> None:
         array = self._inputs.get(self._name.currentText(), np.zeros((0, 0)))
