@@ -41,6 +41,10 @@ _STANDBY_SECONDS = 1.0
 _START_SECONDS = 180.0
 _START_TRIES = 3
 _TAKEN_OVER = "Another worker takes over, with every trained model; try again."
+_GIVEN_UP = (
+    "It did not get ready in {n} starts. The next job starts it again; trained models are kept."
+)
+_NO_STANDBY = "The last job was cancelled before a second worker was ready to take over."
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +159,10 @@ class EngineClient:
         return self._state
 
     def start(self) -> None:
-        """Start the worker in the background; returns at once. Starts a broken engine again."""
+        """Start the worker in the background; returns at once.
+
+        Starts a broken engine again, as the next job does.
+        """
         self._inbox.put(self._begin)
 
     def submit(
@@ -261,20 +268,18 @@ class EngineClient:
             self._standby = self._spawn()
 
     def _break_down(self) -> None:
-        error = self._start_error
-        text = f"{error.exception}: {error.message}" if error else "The worker cannot be started."
+        unknown = Failed(0, "WorkerEnded", "The worker cannot be started.", plain=True)
+        error = self._start_error or unknown
+        text = error.message if error.plain else f"{error.exception}: {error.message}"
         self._become(Phase.BROKEN, text)
         while self._waiting:
-            self._fail_broken(self._waiting.popleft())
-
-    def _fail_broken(self, job: Job) -> None:
-        error = self._start_error or Failed(0, "WorkerEnded", self._state.detail)
-        job.tell(msgspec.structs.replace(error, job=job.id))
+            job = self._waiting.popleft()
+            job.tell(msgspec.structs.replace(error, job=job.id))
 
     def _hear(self, worker: WorkerProcess, event: Event, arrays: Sequence[np.ndarray]) -> None:
         if isinstance(event, Ready):
             worker.ready, worker.versions, worker.pid = True, event.versions, event.pid
-            self._failed_starts = 0
+            self._failed_starts, self._start_error = 0, None
             if worker is self._active:
                 self._become(Phase.READY)
                 self._dispatch()
@@ -299,7 +304,9 @@ class EngineClient:
             self._failed_starts = 0
         else:
             self._failed_starts += 1
-            self._start_error = self._start_error or _failure(0, ending)
+            given_up = _GIVEN_UP.format(n=self._failed_starts)
+            if self._start_error is None or self._start_error.plain:
+                self._start_error = _failure(0, ending, given_up)
         if worker is self._standby:
             self._standby = None
             self._wait_for_standby()
@@ -312,7 +319,7 @@ class EngineClient:
         else:
             self._take_over(ending.text)
         if job is not None:
-            job.tell(_failure(job.id, ending))
+            job.tell(_failure(job.id, ending, _TAKEN_OVER))
         self._dispatch()
 
     def _wait_for_standby(self) -> None:
@@ -326,11 +333,11 @@ class EngineClient:
     def _enqueue(self, job: Job) -> None:
         if self._closed:
             job.tell(Cancelled(job.id))
-        elif self._state.phase is Phase.BROKEN:
-            self._fail_broken(job)
-        else:
-            self._waiting.append(job)
-            self._dispatch()
+            return
+        self._waiting.append(job)
+        if self._state.phase is Phase.BROKEN:
+            self._begin()
+        self._dispatch()
 
     def _dispatch(self) -> None:
         """Give the active worker the next job; with none left, have a standby started."""
@@ -357,7 +364,8 @@ class EngineClient:
             return
         self._active.kill()
         self._running = None
-        self._take_over("")
+        is_ready = self._standby is not None and self._standby.ready
+        self._take_over("" if is_ready else _NO_STANDBY)
         job.tell(Cancelled(job.id))
         self._dispatch()
 
@@ -377,8 +385,9 @@ class EngineClient:
             job.tell(Cancelled(job.id))
 
 
-def _failure(job: int, ending: Ending) -> Failed:
-    return Failed(job, "WorkerEnded", ending.how, f"{ending.text} {_TAKEN_OVER}", ending.tail)
+def _failure(job: int, ending: Ending, what_next: str) -> Failed:
+    reason = f"{ending.text} {what_next}"
+    return Failed(job, "WorkerEnded", ending.how, reason, ending.tail, plain=True)
 
 
 def _absolute(request: Request) -> Request:

@@ -223,7 +223,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     ``message`` is the exception's own text, ``reason`` says in plain words why and what to do next
     (empty where nothing is known), ``traceback`` is complete. A worker that died is an exception
     called ``WorkerEnded``, with what it printed last as the traceback. Job 0 is the worker's own
-    start.
+    start. ``plain`` marks this program's own words: the reason, or else the message, says it all.
     """
 
     job: int
@@ -231,6 +231,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
     reason: str = ""
     traceback: str = ""
+    plain: bool = False
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag=True):

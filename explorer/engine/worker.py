@@ -126,7 +126,7 @@ class _Worker:
 def _failed(job: int, error: BaseException) -> Failed:
     kind, message = type(error).__name__, str(error)[:_LONGEST]
     if isinstance(error, PlainError):
-        return Failed(job, kind, message)
+        return Failed(job, kind, message, plain=True)
     trace = "".join(traceback.format_exception(error))[-_LONGEST:]
     return Failed(job, kind, message, explain(kind, message), trace)
 

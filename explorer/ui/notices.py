@@ -47,15 +47,22 @@ class Notice:
 def notice_for(title: str, error: Exception | Failed) -> Notice:
     """The notice of an error: what happened, why, what to do next, and all details."""
     if isinstance(error, Failed):
-        message = _without_values(_without_frames(error.message))
-        said = f"{error.exception}: {message}" if message else error.exception
-        text = f"{error.reason}\n{said}" if error.reason else said
-        return Notice("error", title, text, error.traceback or error.message)
+        details = error.traceback or ("" if error.plain else error.message)
+        return Notice("error", title, failure_text(error), details)
     if isinstance(error, UnreadableArtifact):
         reasons = "\n".join(f"{name}: {why}" for name, why in error.reasons.items())
         found = f"First bytes: {error.found}" if error.found else ""
         return Notice("error", title, str(error), "\n\n".join(filter(None, (found, reasons))))
     return Notice("error", title, f"{type(error).__name__}: {error}")
+
+
+def failure_text(failed: Failed) -> str:
+    """Why in plain words, and a library's own error with its type."""
+    if failed.plain:
+        return failed.reason or failed.message
+    message = _without_values(_without_frames(failed.message))
+    said = f"{failed.exception}: {message}" if message else failed.exception
+    return f"{failed.reason}\n{said}" if failed.reason else said
 
 
 def shortened(text: str) -> str:

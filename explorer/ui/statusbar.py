@@ -86,7 +86,12 @@ class StatusBar(QFrame):
         versions = [
             f"{title} {state.versions[k]}" for k, title in _TITLES.items() if k in state.versions
         ]
-        detail = [state.detail] if state.detail and state.phase is Phase.BROKEN else []
+        detail: list[str] = []
+        if state.phase is Phase.BROKEN:
+            detail = [state.detail, self.tr("the next job starts it again")]
+        elif state.phase is Phase.STARTING and state.detail:
+            words = self.tr("Engine starting again: TensorFlow is being imported")
+            detail = [self.tr("no second worker was ready")]
         self.engine_text.setText(" · ".join([words, *versions, *detail]))
         self.engine_text.setToolTip("\n".join(filter(None, [words, *versions, state.detail])))
         self._dot.set_tone(_TONES[state.phase])

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from explorer.engine.client import Phase
 from explorer.ui.driver import Driver
+from explorer.ui.widgets import ElidedLabel
+from tests.engine.processes import worker_pids
 
 
 def start_long_training(driver: Driver) -> None:
@@ -62,6 +68,68 @@ def test_models_survive_the_worker_that_trained_them(driver: Driver) -> None:
     assert card.agreements()["functional · Keras 3"].difference == 0
 
 
+def saved_archive(driver: Driver, name: str) -> Path:
+    driver.click("nav.lab")
+    driver.click("save.method.keras_archive")
+    driver.enter("save.target", name)
+    driver.click("save.run")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    return driver.window.session.places.workspace / name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+def test_an_engine_that_died_while_starting_works_again_with_the_next_job(
+    driver: Driver, new_driver: Callable[[], Driver]
+) -> None:
+    others = worker_pids()
+    mine = new_driver()
+    mine.engine_ready()
+    model = mine.train()
+    pids: set[int] = set()
+
+    def is_broken() -> bool:
+        for pid in worker_pids() - others:
+            pids.add(pid)
+            os.kill(pid, signal.SIGKILL)
+        return mine.window.engine.state.phase is Phase.BROKEN
+
+    mine.until(is_broken, "the engine to give up")
+    assert len(pids) >= 4
+    told = mine.find(ElidedLabel, "status.engine").full_text()
+    assert told == "Engine does not start · signal SIGKILL · the next job starts it again"
+    path = saved_archive(mine, "after.keras")
+    assert zipfile.is_zipfile(path)
+    mine.click("nav.lab")
+    assert mine.train().trained.metrics == model.trained.metrics
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+def test_a_job_for_which_no_worker_starts_is_told_the_truth(
+    driver: Driver, new_driver: Callable[[], Driver]
+) -> None:
+    others = worker_pids()
+    mine = new_driver()
+    mine.engine_ready()
+
+    def is_told() -> bool:
+        for pid in worker_pids() - others:
+            os.kill(pid, signal.SIGKILL)
+        return mine.window.notice() is not None
+
+    mine.click("lab.train")
+    mine.until(is_told, "the end of the training")
+    assert "signal SIGKILL" in mine.notice().text
+    mine.until(lambda: not mine.window.lab.busy, "the page to be free again")
+    mine.until(lambda: is_told() and mine.window.engine.state.phase is Phase.BROKEN, "the end")
+    mine.clear_notice()
+    mine.click("lab.train")
+    mine.until(is_told, "the end of the next training")
+    text = mine.notice().text
+    assert "The next job starts it again; trained models are kept." in text
+    assert "takes over" not in text
+    assert "WorkerEnded" not in text
+
+
 def test_settings_that_contradict_each_other_are_told(driver: Driver) -> None:
     driver.choose("lab.dataset", "digits")
     driver.enter("lab.train_rows", 5000)
@@ -69,4 +137,5 @@ def test_settings_that_contradict_each_other_are_told(driver: Driver) -> None:
     notice = driver.notice()
     assert notice.title == "The model was not trained"
     assert "1,797" in notice.text or "1797" in notice.text
+    assert "SettingsError" not in notice.text
     driver.until(lambda: not driver.window.lab.busy, "the page to be free again")
