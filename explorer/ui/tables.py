@@ -15,10 +15,12 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from explorer.ui.theme import HEADER_HEIGHT, ROW_HEIGHT, color, mono_font
+from explorer.ui.theme import HEADER_HEIGHT, ROW_HEIGHT, color, mono_font, ui_font
 from explorer.ui.widgets import describe
 
 _CELL_PADDING = 18
+_HEADER_FONT = 12, 500
+"""Pixels and weight, as in the style sheet, which a header's own metrics do not know."""
 _ROWS_MEASURED = 50
 Index = QModelIndex | QPersistentModelIndex
 
@@ -152,7 +154,7 @@ class Table(QTableView):
         """By the texts themselves: Qt's own size hints ask the style sheet for every cell."""
         model = self.model()
         title = model.headerData(column, Qt.Orientation.Horizontal)
-        widths = [self.fontMetrics().horizontalAdvance(str(title))]
+        widths = [QFontMetrics(ui_font(*_HEADER_FONT)).horizontalAdvance(str(title))]
         for row in range(min(model.rowCount(), _ROWS_MEASURED)):
             index = model.index(row, column)
             font = index.data(Qt.ItemDataRole.FontRole) or self.font()

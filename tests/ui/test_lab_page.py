@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QHelpEvent
+from PySide6.QtGui import QFontMetrics, QHelpEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
@@ -24,8 +25,8 @@ from PySide6.QtWidgets import (
 
 from explorer.ui.driver import Driver
 from explorer.ui.lab.fields import WholeNumber
-from explorer.ui.theme import Theme, current_theme
-from explorer.ui.widgets import ComboBox
+from explorer.ui.theme import Theme, current_theme, ui_font
+from explorer.ui.widgets import ComboBox, FittingLabel
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,40 @@ def test_a_loss_of_every_size_is_drawn_on_a_logarithmic_axis(driver: Driver) -> 
     bottom, top = plot.viewRange()[1]
     assert -5 < bottom < top < 40  # powers of ten
     assert "e+" in driver.window.lab.training.epochs.rows()[0][1]
+
+
+@pytest.mark.parametrize("size", [(960, 620), (1100, 700), (1440, 900), (1920, 1080)])
+def test_the_time_left_is_never_cut(driver: Driver, size: tuple[int, int]) -> None:
+    before = driver.window.size()
+    driver.window.resize(*size)
+    driver.enter("lab.epochs", 9000)
+    driver.click("lab.train")
+    shown = driver.find(FittingLabel, "lab.progress.text")
+    try:
+        driver.until(lambda: shown.full_text().endswith(" left"), "the time left")
+        assert re.fullmatch(
+            r"Epoch \d+ of 9000 · step \d+ of 288000 · [^·]+ left", shown.full_text()
+        )
+        assert "…" not in shown.text()
+        assert shown.fontMetrics().horizontalAdvance(shown.text()) <= shown.width()
+        *epoch, left = shown.full_text().split(" · ")
+        assert shown.text() in (shown.full_text(), f"{epoch[0]} · {left}", left)
+        assert size < (1440, 900) or shown.text() == shown.full_text()
+    finally:
+        driver.click("lab.cancel")
+        driver.until(lambda: not driver.window.lab.busy, "the training to end")
+        driver.window.resize(before)
+        driver.pause(50)
+
+
+def test_no_heading_of_the_epochs_is_cut_at_the_design_size(driver: Driver) -> None:
+    driver.train()
+    header = driver.find(QTableView, "lab.epochs.table").horizontalHeader()
+    names = [header.model().headerData(n, Qt.Orientation.Horizontal) for n in range(6)]
+    assert names == ["Epoch", "loss", "accuracy", "val_loss", "val_accuracy", "time"]
+    metrics = QFontMetrics(ui_font(12, 500))
+    for column, name in enumerate(names):
+        assert header.sectionSize(column) >= metrics.horizontalAdvance(name) + 16
 
 
 @pytest.mark.parametrize("size", [(960, 620), (1100, 700), (1366, 768), (1920, 1080)])

@@ -24,7 +24,7 @@ from explorer.ui.lab.plan import planned_layers
 from explorer.ui.session import has_diverged
 from explorer.ui.tables import RowsModel, Table
 from explorer.ui.theme import color
-from explorer.ui.widgets import Card, ComboBox, ElidedLabel, chip, describe, label, set_tone
+from explorer.ui.widgets import Card, ComboBox, FittingLabel, chip, describe, label, set_tone
 
 _LOG_LINES = 5000
 _EPOCHS_MS = 250
@@ -85,11 +85,7 @@ class TrainingPanel(QWidget):
         ):
             row.addWidget(label(text, "small"))
             row.addWidget(_Key(tone, dashed))
-        self.progress_text = ElidedLabel(
-            self.tr("Not trained yet"), "small", name="lab.progress.text"
-        )
-        self.progress_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        row.addWidget(self.progress_text, 1)
+        row.addStretch(1)
         card.body.addLayout(row)
         self.curves = Curves()
         card.body.addWidget(self.curves)
@@ -97,6 +93,10 @@ class TrainingPanel(QWidget):
         self.progress.setTextVisible(False)
         describe(self.progress, "lab.progress", self.tr("Training progress"))
         card.body.addWidget(self.progress)
+        self.progress_text = FittingLabel(
+            self.tr("Not trained yet"), "small", name="lab.progress.text"
+        )
+        card.body.addWidget(self.progress_text)
         card.body.addWidget(self._divergence())
         return card
 
@@ -199,14 +199,16 @@ class TrainingPanel(QWidget):
         """How far the training is."""
         self.progress.setRange(0, max(progress.total, 1))
         self.progress.setValue(progress.done)
-        parts = [progress.text] if progress.text else []
+        step = left = ""
         if progress.total:
-            parts.append(
-                self.tr("step {done} of {total}").format(done=progress.done, total=progress.total)
+            step = self.tr("step {done} of {total}").format(
+                done=progress.done, total=progress.total
             )
         if progress.seconds_left is not None:
-            parts.append(self.tr("{time} left").format(time=duration_text(progress.seconds_left)))
-        self.progress_text.setText(" · ".join(parts))
+            left = self.tr("{time} left").format(time=duration_text(progress.seconds_left))
+        self.progress_text.setText(
+            _joined(progress.text, step, left), _joined(progress.text, left), left or progress.text
+        )
 
     def show_metric(self, metric: Metric) -> None:
         """Values of a batch or an epoch."""
@@ -231,19 +233,17 @@ class TrainingPanel(QWidget):
         self._show_epochs()
         self.progress.setRange(0, 1)
         self.progress.setValue(1)
+        taken = duration_text(seconds)
+        done = count_text(epochs, "epoch")
         self.progress_text.setText(
-            self.tr("{epochs} · {steps} · {time}").format(
-                epochs=count_text(epochs, "epoch"),
-                steps=count_text(steps, "step"),
-                time=duration_text(seconds),
-            )
+            _joined(done, count_text(steps, "step"), taken), _joined(done, taken)
         )
 
     def _show_layers(self, rows: Sequence[LayerRow], *, planned: bool) -> None:
         self.layers.set_rows(
             (
                 self._name_text(row),
-                " · ".join(filter(None, (row.class_name, row.activation))),
+                _joined(row.class_name, row.activation),
                 tuple_text(row.output_shape),
                 f"{row.parameters:,}",
             )
@@ -301,6 +301,10 @@ class TrainingPanel(QWidget):
 
     def _metric_chosen(self, name: str) -> None:
         self.curves.show_metric(name)
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def _short(name: str) -> str:
