@@ -59,8 +59,9 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"[Cc]ould not locate class|Unknown (layer|object)|cannot locate class",
-        "The file names a class of the author's own code and does not hold that code. Load it with "
-        "the class given in custom_objects.",
+        "The file names a class of the author's own code and does not hold that code. For the "
+        "notes' class MyModel choose the way to load that names it in custom_objects; any other "
+        "class is not known here: load the file in Python, beside its code.",
     ),
     (
         "",
@@ -80,6 +81,12 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         r"function '(mse|mae|mean_)",
         "The model was compiled with a loss or metric by its short name, which today's Keras does "
         "not find. Load with compile=False.",
+    ),
+    (
+        "ValueError",
+        r"File format not supported.*`\.weights\.h5` files",
+        "TensorFlow checkpoint: Keras 3's load_weights reads only .weights.h5; choose a Keras 2 "
+        "model.",
     ),
     (
         "ValueError",

@@ -174,9 +174,8 @@ class _Delegate(QStyledItemDelegate):
     def _badge(self, entry: Entry) -> tuple[str, str]:
         """The words and tone of the badge."""
         if isinstance(entry, ModelEntry):
-            return (
-                (self.tr("diverged"), "warning") if entry.diverged else (self.tr("trained"), "ok")
-            )
+            diverged, trained = (self.tr("diverged"), "warning"), (self.tr("trained"), "ok")
+            return diverged if entry.diverged else trained
         if entry.changed:
             return self.tr("changed since"), "warning"
         if entry.made_here:

@@ -96,6 +96,8 @@ class ArtifactEntry:
     tensor_count: int | None = None
     parameters: int | None = None
     """Both are ``None`` until they are counted."""
+    weights: Sequence[Tensor] = ()
+    """Known once they are counted, where they are few enough for a demo model."""
 
     @property
     def made_here(self) -> bool:
@@ -129,6 +131,9 @@ class ArtifactEntry:
 
 
 Entry = ModelEntry | ArtifactEntry
+
+_MOST_WEIGHTS = 100
+_Counts = tuple[int, int, Sequence[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -263,13 +268,13 @@ class Session(QObject):
         """Count tensors and parameters, which takes longer than opening where there are many."""
         artifact = entry.artifact
 
-        def done(counts: tuple[int, int]) -> None:
-            entry.tensor_count, entry.parameters = counts
+        def done(counts: _Counts) -> None:
+            entry.tensor_count, entry.parameters, entry.weights = counts
             self.counted.emit(entry)
 
         run_in_pool(
             self,
-            lambda: (_stored_count(artifact.tensors()), artifact.parameters()),
+            lambda: _count(artifact),
             done,
             lambda _error: None,  # the tree shows what is damaged
         )
@@ -351,6 +356,13 @@ class Session(QObject):
         """Let go of every open file."""
         for entry in self.artifacts:
             entry.artifact.close()
+
+
+def _count(artifact: Artifact) -> _Counts:
+    tensors = artifact.tensors()
+    weights = [tensor for tensor in tensors if tensor.role is Role.WEIGHT]
+    few = weights if len(weights) <= _MOST_WEIGHTS else ()
+    return _stored_count(tensors), artifact.parameters(), few
 
 
 def _stored_count(tensors: Sequence[Tensor]) -> int:

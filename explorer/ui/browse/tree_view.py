@@ -16,6 +16,7 @@ from explorer.ui.widgets import describe
 _WIDTHS = {KIND: 164, DTYPE: 72, SHAPE: 128, SIZE: 72}
 _NARROW = {KIND: 120, DTYPE: 66, SHAPE: 102, SIZE: 62}
 _USUAL = 750  # pixels of all columns; in a wider view all of them are wider
+_TIGHT = 600  # pixels below which the columns are narrow
 _NARROWEST_NAME = 210
 _LEAST_OF_NAME = 146  # pixels; about twenty characters
 _ICON = 30  # pixels that a row's icon takes with what is around it
@@ -181,12 +182,11 @@ class TreeView(QTreeView):
         """
         room = self.viewport().width()
         scale = max(room / _USUAL, 1.0)
+        widths = _WIDTHS if room >= _TIGHT else _NARROW
         least = self._least_name_width()
         fits = True
         for column in (SIZE, SHAPE, DTYPE, KIND):
-            wanted = round(_WIDTHS[column] * scale)
-            if room - wanted < least:
-                wanted = _NARROW[column]
+            wanted = round(widths[column] * scale)
             fits = fits and room - wanted >= least
             self.setColumnHidden(column, not fits)
             if fits:

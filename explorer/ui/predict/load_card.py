@@ -7,26 +7,10 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 
 from explorer.engine.messages import LoadRef, ModelRef
-from explorer.lab.catalog import (
-    DEMOS,
-    LOADERS,
-    SAVE_METHODS,
-    DemoSettings,
-    Line,
-    Loader,
-    loader_for_save,
-    usual_loader,
-)
+from explorer.lab.catalog import LOADERS, DemoSettings, Loader
+from explorer.ui.predict.proposal import fitting_demo, offered_demos, proposed_loader
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry
 from explorer.ui.widgets import Card, ComboBox, button, label
-
-_OTHER_CHOICES: tuple[tuple[str, Line, bool], ...] = (
-    ("functional", Line.KERAS3, False),
-    ("functional", Line.KERAS2, False),
-    ("subclass", Line.KERAS3, False),
-    ("subclass", Line.KERAS3, True),
-    ("subclass", Line.KERAS2, False),
-)
 
 
 class LoadCard(Card):
@@ -39,11 +23,12 @@ class LoadCard(Card):
         super().__init__(self.tr("Load"))
         self._entry: Entry | None = None
         self._demos: list[DemoSettings] = []
+        self._is_proposal = True
         self.loader = ComboBox("predict.loader", self.tr("How to load it"))
         self._demo_caption = label(self.tr("Model built first, from its code"), "small")
         self.demo = ComboBox("predict.demo", self.tr("Model that is built first"))
-        for box in (self.loader, self.demo):
-            box.activated.connect(self._chosen)
+        self.loader.activated.connect(self._loader_chosen)
+        self.demo.activated.connect(self._chosen)
         self._about = label("", "small", wrap=True, name="predict.load.about")
         self.load = button(self.tr("Load"), "predict.load", shortcut="Ctrl+L")
         self.load.clicked.connect(self.load_asked)
@@ -62,23 +47,43 @@ class LoadCard(Card):
         for key in entry.loaders:
             self.loader.addItem(_call(LOADERS[key], entry), key)
         before = chosen if isinstance(chosen, LoadRef) else None
-        key = before.loader if before is not None else _proposed(entry)
-        self.loader.setCurrentIndex(max(self.loader.findData(key), 0))
-        self._fill_demos(entry.demo)
-        if before is not None and before.demo in self._demos:
-            self.demo.setCurrentIndex(self._demos.index(before.demo))
+        self._is_proposal = before is None
+        self._propose(entry)
+        if before is not None:
+            self.loader.setCurrentIndex(self.loader.findData(before.loader))
+            if before.demo in self._demos:
+                self.demo.setCurrentIndex(self._demos.index(before.demo))
         self._refresh()
 
-    def _fill_demos(self, made_from: DemoSettings | None) -> None:
-        if made_from is not None:
-            self._demos.append(made_from)
-            self.demo.addItem(self.tr("{model}, as saved").format(model=made_from.variant.value))
-        for key, line, ported in _OTHER_CHOICES:
-            settings = DEMOS[key].settings(line, ported=ported)
-            self._demos.append(settings)
+    def show_counted(self, entry: ArtifactEntry) -> None:
+        """Its tensors are known now: propose again, unless the person chose something."""
+        if entry is self._entry and self._is_proposal:
+            self._propose(entry)
+            self._refresh()
+
+    def _propose(self, entry: ArtifactEntry) -> None:
+        self.loader.setCurrentIndex(max(self.loader.findData(proposed_loader(entry)), 0))
+        self.demo.clear()
+        self._demos = offered_demos(entry)
+        if entry.demo is not None:
+            self._demos.insert(0, entry.demo)
+            self.demo.addItem(self.tr("{model}, as saved").format(model=entry.demo.variant.value))
+        for settings in self._demos[self.demo.count() :]:
             self.demo.addItem(settings.variant.value)
+        self._propose_demo(entry)
+
+    def _propose_demo(self, entry: ArtifactEntry) -> None:
+        loader = self._loader()
+        if entry.demo is None and loader is not None:
+            self.demo.setCurrentIndex(fitting_demo(entry, loader, self._demos))
+
+    def _loader_chosen(self) -> None:
+        if isinstance(self._entry, ArtifactEntry):
+            self._propose_demo(self._entry)
+        self._chosen()
 
     def _chosen(self) -> None:
+        self._is_proposal = False
         self._refresh()
         self.changed.emit()
 
@@ -133,12 +138,6 @@ class LoadCard(Card):
         for widget in (self.loader, self.demo):
             widget.setEnabled(not busy)
         self.load.setEnabled(not busy and self._loader() is not None)
-
-
-def _proposed(entry: ArtifactEntry) -> str:
-    if entry.demo is not None and entry.method in SAVE_METHODS:
-        return loader_for_save(SAVE_METHODS[entry.method], entry.demo.line)
-    return usual_loader(entry.artifact.format, entry.artifact.producer.keras)
 
 
 def _call(loader: Loader, entry: ArtifactEntry) -> str:

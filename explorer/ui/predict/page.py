@@ -122,6 +122,7 @@ class PredictPage(QWidget):
         self.loading.load_asked.connect(self.load)
         self.loading.changed.connect(self._unload)
         self._session.changed.connect(self._drop_removed)
+        self._session.counted.connect(self._show_counted)
 
     # Which entry
 
@@ -162,6 +163,10 @@ class PredictPage(QWidget):
             if jobs is self._jobs:
                 self.show_entry(None)
             jobs.deleteLater()
+
+    def _show_counted(self, entry: ArtifactEntry) -> None:
+        if self._jobs is None or self._jobs.source is None:
+            self.loading.show_counted(entry)
 
     def _keep_choices(self) -> None:
         """What the editors say is to be there again when the entry is shown again."""
