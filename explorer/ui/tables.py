@@ -19,6 +19,7 @@ from explorer.ui.theme import HEADER_HEIGHT, ROW_HEIGHT, color, mono_font, ui_fo
 from explorer.ui.widgets import describe
 
 _CELL_PADDING = 18
+_HEADER_PADDING = 22
 _HEADER_FONT = 12, 500
 """Pixels and weight, as in the style sheet, which a header's own metrics do not know."""
 _ROWS_MEASURED = 50
@@ -154,12 +155,14 @@ class Table(QTableView):
         """By the texts themselves: Qt's own size hints ask the style sheet for every cell."""
         model = self.model()
         title = model.headerData(column, Qt.Orientation.Horizontal)
-        widths = [QFontMetrics(ui_font(*_HEADER_FONT)).horizontalAdvance(str(title))]
+        header = QFontMetrics(ui_font(*_HEADER_FONT)).horizontalAdvance(str(title))
+        widths = [header + _HEADER_PADDING]
         for row in range(min(model.rowCount(), _ROWS_MEASURED)):
             index = model.index(row, column)
             font = index.data(Qt.ItemDataRole.FontRole) or self.font()
-            widths.append(QFontMetrics(font).horizontalAdvance(str(index.data())))
-        return max(widths) + _CELL_PADDING
+            text = QFontMetrics(font).horizontalAdvance(str(index.data()))
+            widths.append(text + _CELL_PADDING)
+        return max(widths)
 
     def _refit(self) -> None:
         rows = self.model().rowCount()

@@ -224,12 +224,14 @@ def test_the_time_left_is_never_cut(driver: Driver, size: tuple[int, int]) -> No
 
 def test_no_heading_of_the_epochs_is_cut_at_the_design_size(driver: Driver) -> None:
     driver.train()
-    header = driver.find(QTableView, "lab.epochs.table").horizontalHeader()
+    table = driver.find(QTableView, "lab.epochs.table")
+    header = table.horizontalHeader()
     names = [header.model().headerData(n, Qt.Orientation.Horizontal) for n in range(6)]
     assert names == ["Epoch", "loss", "accuracy", "val_loss", "val_accuracy", "time"]
     metrics = QFontMetrics(ui_font(12, 500))
     for column, name in enumerate(names):
-        assert header.sectionSize(column) >= metrics.horizontalAdvance(name) + 16
+        assert header.sectionSize(column) >= metrics.horizontalAdvance(name) + 22
+    assert header.length() <= table.viewport().width()
 
 
 @pytest.mark.parametrize("size", [(960, 620), (1100, 700), (1366, 768), (1920, 1080)])

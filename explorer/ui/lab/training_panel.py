@@ -275,7 +275,7 @@ class TrainingPanel(QWidget):
             self._show_divergence(epoch)
         taken = metric.seconds - self._epoch_began
         self._epoch_began = metric.seconds
-        self._new_epochs.append((str(epoch), *numbers, duration_text(taken)))
+        self._new_epochs.append((str(epoch), *numbers, _epoch_time(taken)))
         if not self._epochs_due.isActive():
             self._epochs_due.start()
 
@@ -301,6 +301,13 @@ class TrainingPanel(QWidget):
 
     def _metric_chosen(self, name: str) -> None:
         self.curves.show_metric(name)
+
+
+def _epoch_time(seconds: float) -> str:
+    """In one unit down the column, and short: its room is what the headings lack."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    return duration_text(seconds)
 
 
 def _joined(*parts: str) -> str:
