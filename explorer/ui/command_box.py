@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from explorer.ui.background import Background
 from explorer.ui.library import title_of
+from explorer.ui.notices import Notice
 from explorer.ui.session import ArtifactEntry, Entry, Session
 from explorer.ui.tables import Index
 from explorer.ui.theme import color, dress
@@ -31,13 +32,21 @@ _COMMAND = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True)
 class Command:
-    """Something to do: ``kind`` is action, open, entry or tensor; ``target`` says which."""
+    """Something to do: ``kind`` is action, open, entry or tensor; ``target`` says which.
+
+    Of kind nothing there is one where nothing was found: it says so.
+    """
 
     kind: str
     target: str
     title: str
     detail: str = ""
     entry: Entry | None = None
+
+    def matches(self, words: Sequence[str]) -> bool:
+        """Whether each word is in its title, or in the path of a tensor called otherwise."""
+        said = f"{self.title} {self.target}" if self.kind == "tensor" else self.title
+        return self.kind == "open" or all(word in said.casefold() for word in words)
 
 
 class _Found(QAbstractListModel):
@@ -51,6 +60,10 @@ class _Found(QAbstractListModel):
         self.beginResetModel()
         self._commands = commands
         self.endResetModel()
+
+    def first(self) -> Command | None:
+        """What Enter takes where no row is chosen."""
+        return next(iter(self._commands), None)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._commands)
@@ -85,19 +98,19 @@ class _Delegate(QStyledItemDelegate):
             command.title, Qt.TextElideMode.ElideMiddle, inner.width() - detail_width - 12
         )
         detail = metrics.elidedText(command.detail, Qt.TextElideMode.ElideMiddle, detail_width)
-        painter.setPen(color("text"))
+        painter.setPen(color("muted" if command.kind == "nothing" else "text"))
         painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, title)
         painter.setPen(color("muted"))
         painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, detail)
 
 
 class CommandBox(QLineEdit):
-    """Ctrl+K, then type. ``run`` is called with what was chosen."""
+    """Ctrl+K, then type. ``run`` is called with what was chosen; Enter takes the first."""
 
     def __init__(self, session: Session, run: Callable[[Command], None]) -> None:
         super().__init__()
         self._session, self._run = session, run
-        self._tensors: Sequence[str] = ()
+        self._tensors: Sequence[tuple[str, str]] = ()
         self._listing = Background(self)
         self.setFixedWidth(380)
         self.setPlaceholderText(self.tr("Open, find a tensor, run a command…   Ctrl+K"))
@@ -108,16 +121,17 @@ class CommandBox(QLineEdit):
         completer = QCompleter(self._found, self)
         completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
         completer.setMaxVisibleItems(12)
-        popup = QListView()
-        dress(popup)
-        popup.setObjectName("searchbox.found")
-        completer.setPopup(popup)
-        popup.setItemDelegate(_Delegate(popup))  # after setPopup, which sets its own
+        self._popup = QListView()
+        dress(self._popup)
+        self._popup.setObjectName("searchbox.found")
+        completer.setPopup(self._popup)
+        self._popup.setItemDelegate(_Delegate(self._popup))  # after setPopup, which sets its own
         # By row, not by text: two commands can have the same title.
         by_row: SignalInstance = completer.activated[QModelIndex]  # type: ignore[index]
         by_row.connect(self._chosen)
         self.setCompleter(completer)
         self.textEdited.connect(self._search)
+        self.returnPressed.connect(self._enter)
         session.current_changed.connect(self._list_tensors)
         QShortcut(QKeySequence("Ctrl+K"), self, self._start)
 
@@ -133,7 +147,7 @@ class CommandBox(QLineEdit):
         self._listing.drop()
         if artifact is not None:
             self._listing.run(
-                lambda: [tensor.path for tensor in artifact.tensors()],
+                lambda: [(tensor.path, tensor.label) for tensor in artifact.tensors()],
                 self._take_tensors,
                 lambda _error: None,  # the page of the artifact shows it
             )
@@ -142,8 +156,8 @@ class CommandBox(QLineEdit):
         """Whether the tensors of the current artifact can be found."""
         return bool(self._tensors)
 
-    def _take_tensors(self, paths: Sequence[str]) -> None:
-        self._tensors = paths
+    def _take_tensors(self, tensors: Sequence[tuple[str, str]]) -> None:
+        self._tensors = tensors
 
     def _search(self, text: str) -> None:
         words = text.casefold().split()
@@ -151,14 +165,30 @@ class CommandBox(QLineEdit):
         for command in self._commands(text.strip()):
             if len(found) == _MOST:
                 break
-            if command.kind == "open" or all(w in command.title.casefold() for w in words):
+            if command.matches(words):
                 found.append(command)
-        self._found.show(found)
+        self._found.show(found or [self._nothing(text.strip())])
         # The completer looked before the commands were there.
         self.completer().complete()
 
+    def _enter(self) -> None:
+        """Enter without a row chosen; one that is chosen comes to `_chosen`."""
+        is_chosen = self._popup.isVisible() and self._popup.currentIndex().isValid()
+        if is_chosen or not self.text().strip():
+            return
+        self._search(self.text())
+        command = self._found.first()
+        self._popup.hide()
+        if command is not None:
+            self._do(command)
+
     def _chosen(self, index: QModelIndex) -> None:
-        command: Command = index.data(_COMMAND)
+        self._do(index.data(_COMMAND))
+
+    def _do(self, command: Command) -> None:
+        if command.kind == "nothing":
+            self._session.notice.emit(Notice("warning", command.title, command.detail))
+            return
         self._run(command)
         self.clear()
         window: QWidget = self.window()
@@ -175,8 +205,16 @@ class CommandBox(QLineEdit):
             yield Command("entry", "", title_of(entry), kind, entry)
         yield from self._actions()
         current = self._session.current
-        for path_in_file in self._tensors:
-            yield Command("tensor", path_in_file, path_in_file, self.tr("tensor"), current)
+        for path_in_file, called in self._tensors:
+            detail = path_in_file if called else self.tr("tensor")
+            yield Command("tensor", path_in_file, called or path_in_file, detail, current)
+
+    def _nothing(self, text: str) -> Command:
+        if _is_path(text):
+            title = self.tr("{path} does not exist").format(path=text)
+            return Command("nothing", "", title, self.tr("Check the path, or choose with Ctrl+O."))
+        title = self.tr("Nothing is called “{text}”").format(text=text)
+        return Command("nothing", "", title, self.tr("Names, commands and whole paths are found."))
 
     def _actions(self) -> Iterator[Command]:
         for target, title, keys in (
@@ -197,7 +235,13 @@ def _is_openable(text: str) -> bool:
     if "://" in text:
         return True
     try:
-        path = Path(text).expanduser()
-        return path.is_absolute() and path.exists()
-    except (OSError, RuntimeError, ValueError):  # too long, an unknown home, a NUL
+        return _is_path(text) and Path(text).expanduser().exists()
+    except (OSError, ValueError):  # too long, a NUL
+        return False
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_absolute()
+    except RuntimeError:  # an unknown home
         return False

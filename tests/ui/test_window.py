@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
@@ -36,6 +37,53 @@ def test_the_box_goes_to_pages_paths_and_tensors(driver: Driver, corpus: Path) -
     run_command(driver, "conv2d_2 kernel")
     title = driver.window.browse.inspector.title
     driver.until(lambda: "kernel" in title.full_text(), "the tensor")
+
+
+def type_and_enter(driver: Driver, text: str) -> str:
+    """Type into the box and press Enter; the first row that was offered."""
+    driver.window.activateWindow()
+    box = driver.find(QLineEdit, "searchbox")
+    box.setFocus()
+    box.clear()
+    driver.pause(50)
+    QTest.keyClicks(box, text)
+    popup = box.completer().popup()
+    driver.until(popup.isVisible, "the commands")
+    first: str = popup.model().index(0, 0).data()
+    QTest.keyClick(popup, Qt.Key.Key_Return)
+    driver.until(lambda: not popup.isVisible(), "the commands to close")
+    return first
+
+
+def test_the_box_finds_a_tensor_by_the_name_that_is_shown(driver: Driver, corpus: Path) -> None:
+    driver.open(corpus / "notes_tf20" / "functional" / "checkpoints")
+    driver.until(lambda: driver.window.commands.lists_tensors(), "the list of tensors")
+    assert type_and_enter(driver, "dense_1/kernel") == "dense_1/kernel"
+    title = driver.window.browse.inspector.title
+    driver.until(lambda: title.full_text() == "dense_1/kernel", "the tensor")
+    assert type_and_enter(driver, "layer_with_weights-1/bias") == "dense_2/bias"
+    driver.until(lambda: title.full_text() == "dense_2/bias", "the tensor")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("zzzz", "Nothing is called “zzzz”"),
+        ("/no/such/model.keras", "/no/such/model.keras does not exist"),
+    ],
+)
+def test_the_box_says_what_it_does_not_find(driver: Driver, text: str, expected: str) -> None:
+    assert type_and_enter(driver, text) == expected
+    assert driver.notice().title == expected
+    box = driver.find(QLineEdit, "searchbox")
+    assert box.text() == text  # to be corrected
+    box.clear()
+
+
+def test_enter_takes_the_first_row(driver: Driver) -> None:
+    assert type_and_enter(driver, "go to pred") == "Go to Predict"
+    assert driver.window.page() == "predict"
+    assert driver.window.notice() is None
 
 
 def test_a_dropped_file_opens(driver: Driver, corpus: Path) -> None:
