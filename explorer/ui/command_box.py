@@ -27,6 +27,7 @@ from explorer.ui.theme import color, dress
 from explorer.ui.widgets import describe
 
 _MOST = 40
+_LEAST_OF_DETAIL = 70  # pixels
 _COMMAND = Qt.ItemDataRole.UserRole
 
 
@@ -34,7 +35,7 @@ _COMMAND = Qt.ItemDataRole.UserRole
 class Command:
     """Something to do: ``kind`` is action, open, entry or tensor; ``target`` says which.
 
-    Of kind nothing there is one where nothing was found: it says so.
+    Of kind nothing there is one where nothing was found: it says so, with what to do in ``target``.
     """
 
     kind: str
@@ -93,11 +94,10 @@ class _Delegate(QStyledItemDelegate):
         painter.fillRect(rect, color("accent_soft" if chosen else "surface"))
         inner = rect.adjusted(10, 0, -10, 0)
         metrics = painter.fontMetrics()
-        detail_width = min(metrics.horizontalAdvance(command.detail), inner.width() // 2)
-        title = metrics.elidedText(
-            command.title, Qt.TextElideMode.ElideMiddle, inner.width() - detail_width - 12
-        )
-        detail = metrics.elidedText(command.detail, Qt.TextElideMode.ElideMiddle, detail_width)
+        title_width = inner.width() - _LEAST_OF_DETAIL if command.detail else inner.width()
+        title = metrics.elidedText(command.title, Qt.TextElideMode.ElideMiddle, title_width)
+        room = inner.width() - metrics.horizontalAdvance(title) - 12
+        detail = metrics.elidedText(command.detail, Qt.TextElideMode.ElideRight, room)
         painter.setPen(color("muted" if command.kind == "nothing" else "text"))
         painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, title)
         painter.setPen(color("muted"))
@@ -187,7 +187,7 @@ class CommandBox(QLineEdit):
 
     def _do(self, command: Command) -> None:
         if command.kind == "nothing":
-            self._session.notice.emit(Notice("warning", command.title, command.detail))
+            self._session.notice.emit(Notice("warning", command.title, command.target))
             return
         self._run(command)
         self.clear()
@@ -212,9 +212,10 @@ class CommandBox(QLineEdit):
     def _nothing(self, text: str) -> Command:
         if _is_path(text):
             title = self.tr("{path} does not exist").format(path=text)
-            return Command("nothing", "", title, self.tr("Check the path, or choose with Ctrl+O."))
+            return Command("nothing", self.tr("Check the path, or choose with Ctrl+O."), title)
         title = self.tr("Nothing is called “{text}”").format(text=text)
-        return Command("nothing", "", title, self.tr("Names, commands and whole paths are found."))
+        advice = self.tr("What is in the library, commands and whole paths of files are found.")
+        return Command("nothing", advice, title)
 
     def _actions(self) -> Iterator[Command]:
         for target, title, keys in (
