@@ -175,24 +175,22 @@ class _Reading:
         self._view = Hdf5View(file, layout.role, lambda path: kinds.get(path, ""), storage.name)
         self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._labelled)
 
-    @cached_property
-    def _labels(self) -> Mapping[str, str]:
+    def _labelled(self) -> tuple[Tensor, ...]:
         layout = self._layout
+        stored = tuple(walk(self._view))
         if layout.format == "hdf5":
-            return {}
-        if layout.names or layout.model:
-            return group_labels(self._stored, layout.root, layout.names)
-        return StoreLabels(self._stored, cache(partial(stored_name, self._file))).labels
+            return stored
+        if not layout.names and layout.model is None:
+            return StoreLabels(stored, cache(partial(stored_name, self._file))).labelled()
+        labels = group_labels(stored, layout.root, layout.names)
+        return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in stored)
 
     @cached_property
-    def _stored(self) -> tuple[Tensor, ...]:
-        return tuple(walk(self._view))
+    def _labels(self) -> Mapping[str, str]:
+        return {tensor.path: tensor.label for tensor in self.tensors()}
 
     def _label(self, path: str) -> str:
         return self._labels.get(path, "")
-
-    def _labelled(self) -> tuple[Tensor, ...]:
-        return tuple(replace(t, label=self._label(t.path)) for t in self._stored)
 
     def _kinds(self) -> dict[str, str]:
         layers = self._layout.model.layers if self._layout.model else ()
@@ -219,13 +217,14 @@ class _Reading:
         )
 
     def _root(self) -> Node:
+        source, is_plain = root_source(self._view), self._layout.format == "hdf5"
         return Node(
             self._storage.name,
             NodeType.FILE,
             kind=self._layout.format_name,
             size=self._file.size,
             attributes=lambda: attributes_of(self._file),
-            source=Labelled(root_source(self._view), self._label),
+            source=source if is_plain else Labelled(source, self._label),
         )
 
     def _contents(self, complete: bool) -> Contents:

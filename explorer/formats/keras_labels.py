@@ -7,16 +7,15 @@ model's config, or from the names of layers that Keras 3.6 and newer write besid
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from explorer.formats.artifact import Shape, Tensor
+from explorer.formats.artifact import Role, Shape, Tensor
 from explorer.formats.keras_config import LayerConfig
 from explorer.formats.keras_optimizers import inner_optimizer, read_optimizer, slot_labels
 from explorer.formats.keras_store import CONTAINERS, StoredName
 from explorer.formats.keras_variables import (
-    SEEDS,
     Owner,
     class_of_group,
     class_of_part,
@@ -27,6 +26,11 @@ from explorer.formats.keras_variables import (
 from explorer.formats.keras_weights import parts_of
 
 _VARS = "vars"
+_SEEDS = ("seed_generator", "generator")
+_SEED_STATE = "seed_generator_state"
+_COPIES = {("SpectralNormalization", "kernel")}
+"""Variables that are those of the layer inside, stored twice."""
+
 _OPTIMIZERS = ("optimizer/inner_optimizer", "optimizer")
 
 
@@ -64,6 +68,29 @@ class StoreLabels:
                 pairs = zip(variables, (_name_of(key, names) for key in keys), strict=True)
                 found.update((v.path, f"{title}/{name}") for v, name in pairs if name)
         return {**found, **self._slot_labels(found)}
+
+    def labelled(self) -> tuple[Tensor, ...]:
+        """The tensors with their labels; states of random generators and copies are no weights."""
+        return tuple(
+            replace(tensor, label=label, role=self._role(tensor, label))
+            for tensor, label in ((t, self.label(t.path)) for t in self.tensors)
+        )
+
+    def label(self, path: str) -> str:
+        """The label of the tensor at a path, empty where it has none."""
+        return self.labels.get(path, "")
+
+    def _role(self, tensor: Tensor, label: str) -> Role:
+        class_name = self._class_of(_place_of(tensor.path))
+        is_copy = (class_name, label.rpartition("/")[2]) in _COPIES
+        return Role.OTHER if is_copy or _is_seed(tensor) else tensor.role
+
+    def _class_of(self, place: str) -> str:
+        """The class of an object, by the config, its group or its name."""
+        owner = self._owner(place)
+        if owner is not None:
+            return owner.layer.class_name
+        return _class_by_place(place) or class_of_group(self.stored_name(place))
 
     @cached_property
     def _groups(self) -> dict[str, list[Tensor]]:
@@ -105,12 +132,10 @@ class StoreLabels:
         owner = self._owner(place)
         if owner is not None:
             return variable_names(owner.layer.class_name, owner.layer.config, count, self.keras)
-        if _own_name(place) in SEEDS:
-            return variable_names("SeedGenerator", {}, count, self.keras)
-        written = self.stored_name(place)
-        class_name = _class_by_place(place) or class_of_group(written)
-        keras = 3 if written and self.keras is None else self.keras
-        return variable_names(class_name, {}, count, keras)
+        if all(map(_is_seed, self._groups[place])):
+            return (_SEED_STATE,)
+        keras = 3 if self.keras is None and self.stored_name(place) else self.keras
+        return variable_names(self._class_of(place), {}, count, keras)
 
     # The optimizer's
 
@@ -129,7 +154,7 @@ class StoreLabels:
     def _trained(self, labels: Mapping[str, str]) -> list[tuple[str, Shape]]:
         """The trained weights in Keras's order with their shapes; empty where one has no label."""
         by_place = {_canonical(place): found for place, found in self._groups.items()}
-        weights = [v for place, found in by_place.items() if _is_model(place) for v in found]
+        weights = (v for found in by_place.values() for v in found if v.role is Role.WEIGHT)
         if not all(v.path in labels for v in weights):
             return []
         return list(self._in_order(by_place, labels))
@@ -139,8 +164,9 @@ class StoreLabels:
     ) -> Iterator[tuple[str, Shape]]:
         for place, owner in self._owners.items():
             for tensor in by_place.get(place, ()) if owner.trainable else ():
-                label = labels[tensor.path]
-                if is_trained(label.rpartition("/")[2]):
+                label = labels.get(tensor.path, "")
+                name = label.rpartition("/")[2]
+                if is_trained(name) and self._role(tensor, label) is Role.WEIGHT:
                     yield label, tensor.shape
 
 
@@ -153,12 +179,16 @@ def _class_by_place(place: str) -> str:
     return class_of_part(layer, part) if part else class_of_group(layer)
 
 
-def _is_model(place: str) -> bool:
-    return place.partition("/")[0] not in ("optimizer", "metrics") and _own_name(place) not in SEEDS
+def _is_seed(tensor: Tensor) -> bool:
+    """The state of a random generator: two whole numbers."""
+    place = _place_of(tensor.path)
+    is_state = tensor.shape == (2,) and tensor.dtype.lstrip("u").startswith("int")
+    return is_state and place.rpartition("/")[2] in _SEEDS
 
 
-def _own_name(place: str) -> str:
-    return place.rpartition("/")[2]
+def _place_of(path: str) -> str:
+    """The group of the object that a variable belongs to."""
+    return "/".join(parts_of(path)[:-2])
 
 
 def _canonical(place: str) -> str:

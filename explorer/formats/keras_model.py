@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -78,7 +77,7 @@ class _KerasModel:
         self._model: LayerConfig | None = read_config(self._config)
         self._member = next(filter(storage.has, WEIGHTS), "")
         self._weights = self._open_weights()
-        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._labelled)
+        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(lambda: self._labels.labelled())
 
     def _json(self, member: str) -> dict[str, Any] | None:
         with suppress(UnreadableArtifact):
@@ -140,17 +139,11 @@ class _KerasModel:
             compiled.get("optimizer") if isinstance(compiled, dict) else None,
         )
 
-    def _label(self, path: str) -> str:
-        return self._labels.labels.get(path, "")
-
-    def _labelled(self) -> tuple[Tensor, ...]:
-        return tuple(replace(t, label=self._label(t.path)) for t in self._labels.tensors)
-
     def _layers(self) -> tuple[Layer, ...]:
         labels = self._labels
         groups = self._weights.layer_groups() if self._weights is not None else ()
         return store_layers(
-            self._model, labels.tensors, groups, labels.stored_name, self._weights is not None
+            self._model, self.tensors(), groups, labels.stored_name, self._weights is not None
         )
 
     # What else is known
@@ -233,7 +226,7 @@ class _KerasModel:
             NodeType.FILE,
             kind=self._weights.kind,
             size=entry.size,
-            source=Labelled(nodes, self._label),
+            source=Labelled(nodes, self._labels.label),
         )
 
     def _asset_node(self, path: str, entry: Entry) -> Node:

@@ -86,9 +86,12 @@ def slot_labels(
     for slots in _all_slots(optimizer):
         labels += [f"{title} · {optimizer.name}/{slot}" for title, _ in weights for slot in slots]
         shapes += [shape for _, shape in weights for _ in slots]
+    if optimizer.class_name == "Nadam" and optimizer.keras != 2:
+        labels.append(f"{optimizer.name}/u_product")
+        shapes.append(())
     head = [f"{optimizer.name}/{name}" for name in ("iteration", "learning_rate")]
     head = head[: max(len(stored) - len(labels), 0)]
-    fits = [(), *[()] * (len(head) - 1), *shapes] == list(stored)
+    fits = [*[()] * len(head), *shapes] == list(stored)
     return [*head, *labels] if head and fits else []
 
 

@@ -374,6 +374,7 @@ _RULES: dict[str, Rule] = {
     "CuDNNLSTM": _recurrent,
     "CuDNNGRU": _recurrent,
     "Bidirectional": _bidirectional,
+    "SpectralNormalization": _inner,
     "TimeDistributed": _time_distributed,
     **_for_ranks("Conv{}D", _convolution),
     **_for_ranks("SeparableConv{}D", _convolution),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -112,7 +112,7 @@ class _Sharded:
         for number, name in enumerate(index.places):
             self._open(name, number)
         self._labels = StoreLabels(self._stored(), cache(self._stored_name))
-        self.tensors: Callable[[], Sequence[Tensor]] = cache(self._labelled)
+        self.tensors: Callable[[], Sequence[Tensor]] = cache(self._labels.labelled)
 
     def _open(self, name: str, number: int) -> None:
         try:
@@ -166,16 +166,10 @@ class _Sharded:
         names = (shard.stored_name(place) for shard in self._shards.values())
         return next(filter(None, names), "")
 
-    def _label(self, path: str) -> str:
-        return self._labels.labels.get(path, "")
-
-    def _labelled(self) -> Sequence[Tensor]:
-        return tuple(replace(t, label=self._label(t.path)) for t in self._labels.tensors)
-
     def _layers(self, complete: bool) -> Sequence[Layer]:
         groups = [place for shard in self._shards.values() for place in shard.layer_groups()]
         name_of = self._labels.stored_name
-        return store_layers(None, self._labels.tensors, dict.fromkeys(groups), name_of, complete)
+        return store_layers(None, self.tensors(), dict.fromkeys(groups), name_of, complete)
 
     def _notes(self) -> Iterator[str]:
         for name, reason in self._missing.items():
@@ -250,5 +244,5 @@ class _Sharded:
             NodeType.FILE,
             kind=shard.kind,
             size=shard.file.size,
-            source=Labelled(shard.nodes(lambda _path: ""), self._label),
+            source=Labelled(shard.nodes(lambda _path: ""), self._labels.label),
         )

@@ -16,11 +16,13 @@ from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
 from explorer.formats.hdf5_file import HDF5_ERRORS, Hdf5File, text_attribute
 from explorer.formats.hdf5_tree import links_of, open_group
 from explorer.formats.keras_config import LayerConfig, Place, make_layers, places
-from explorer.formats.keras_variables import SEEDS, class_of_group
+from explorer.formats.keras_variables import class_of_group
 from explorer.formats.keras_weights import parts_of
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 """Where the layers of a model lie; Keras 2.12 and 2.13 used the second name."""
+
+_MOST_TRIED = 100
 
 StoredName = Callable[[str], str]
 """The name of the object whose group is at a path, empty where the file does not say."""
@@ -33,7 +35,7 @@ def store_role(path: str) -> Role:
         return Role.OPTIMIZER
     if parts[0] == "metrics":
         return Role.METRIC
-    is_weight = "vars" in parts and not set(parts).intersection(SEEDS)
+    is_weight = "vars" in parts and "seed_generator" not in parts
     return Role.WEIGHT if is_weight else Role.OTHER
 
 
@@ -99,7 +101,7 @@ def _counted(path: str) -> str:
 def is_store(root: Hdf5Object) -> bool:
     """Whether a file's groups are an object tree; a shard may lack the group at the top."""
     lists = [group for name in CONTAINERS for group in _below(root, name)]
-    layers = (layer for group in lists for _, layer in _groups(group))
+    layers = (layer for group in lists for _, layer in _groups(group, _MOST_TRIED))
     objects = chain([root], _below(root, "optimizer"), layers)
     return any(b"vars" in found.links for found in objects)
 
@@ -127,9 +129,9 @@ def _layer_groups(root: Hdf5Object) -> Iterator[str]:
             yield from (f"{label}/{name}" for name, _ in _groups(group))
 
 
-def _groups(parent: Hdf5Object) -> Iterator[tuple[str, Hdf5Object]]:
-    """The groups right below one, by name; links are left out."""
-    for name, link in links_of(parent):
+def _groups(parent: Hdf5Object, most: int | None = None) -> Iterator[tuple[str, Hdf5Object]]:
+    """The groups right below one, by name; links are left out. At most so many are looked at."""
+    for name, link in links_of(parent)[:most]:
         obj = parent.at(link) if isinstance(link, int) else None
         if obj is not None and obj.kind is ObjectKind.GROUP:
             yield name.decode("utf-8", "replace"), obj

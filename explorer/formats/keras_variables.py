@@ -13,9 +13,6 @@ from typing import Any
 
 from explorer.formats.keras_config import LayerConfig, read_config, snake_case, store_names
 
-SEEDS = ("seed_generator", "generator")
-"""The attributes that hold the state of a random generator; it is no weight."""
-
 _MOST_OWNERS = 20_000
 _KERNEL = ("kernel", "bias")
 _CELL = ("kernel", "recurrent_kernel", "bias")
@@ -38,8 +35,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "Normalization": ("mean", "variance", "count"),
     "PReLU": ("alpha",),
     "RMSNormalization": ("scale",),
-    "SeedGenerator": ("seed_generator_state",),
     "SimpleRNNCell": _CELL,
+    "SpectralNormalization": ("kernel", "vector_u"),
     "SyncBatchNormalization": (*_NORM, "moving_mean", "moving_variance"),
     **{f"Conv{rank}D": _KERNEL for rank in _RANKS},
     **{f"Conv{rank}DTranspose": _KERNEL for rank in _RANKS},
@@ -56,7 +53,7 @@ _OPTIONAL_OF = {
     ("Attention", "scale"): "use_scale",
     ("EinsumDense", "bias"): "bias_axes",
 }
-_NOT_TRAINED = {"moving_mean", "moving_variance", "mean", "variance", "count"}
+_NOT_TRAINED = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
 _CELLS = {
     "ConvLSTM1D": "ConvLSTMCell",
     "ConvLSTM2D": "ConvLSTMCell",

@@ -74,6 +74,7 @@ def attention(k: ModuleType) -> Any:
     x = layers.EinsumDense("abc,cd->abd", output_shape=(None, 4))(x)
     if k.__name__ == "keras":
         x = layers.RMSNormalization()(layers.GroupQueryAttention(4, 2, 2)(x, x))
+        x = layers.SpectralNormalization(layers.Dense(3))(x)
     return k.Model(inputs, x)
 
 
