@@ -282,3 +282,28 @@ def test_shards_elsewhere_are_not_read(shards: Path, opened: Opener) -> None:
 def test_a_shard_that_no_index_lists_is_a_file_of_its_own(shards: Path, opened: Opener) -> None:
     shutil.copy(shards / "parts_00000.weights.h5", shards / "parts_00007.weights.h5")
     assert opened(shards / "parts_00007.weights.h5").format == "keras_weights_hdf5"
+
+
+# Which variables are weights
+
+
+def test_a_part_called_generator_is_a_part_and_not_a_random_generator(
+    tmp_path: Path, opened: Opener
+) -> None:
+    k = keras_originals.line("keras")
+
+    class Adversarial(k.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = k.layers.Dense(3, use_bias=False)
+            self.flip = k.layers.RandomFlip()
+
+        def call(self, inputs: Any) -> Any:
+            return self.generator(self.flip(inputs))
+
+    model = Adversarial()
+    model(np.zeros((1, 4, 4, 2), np.float32))
+    model.save_weights(tmp_path / "it.weights.h5")
+    artifact = opened(tmp_path / "it.weights.h5")
+    assert keras_originals.bag(values(artifact)) == keras_originals.bag(model.get_weights())
+    assert tensor(artifact, "generator/vars/0").label == f"{model.generator.name}/kernel"
