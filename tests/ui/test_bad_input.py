@@ -146,6 +146,33 @@ def test_inputs_that_do_not_fit(loaded: Driver, tmp_path: Path) -> None:
     assert output.shape == (3, 10)
 
 
+def test_what_a_run_gave_stays_while_a_later_one_fails(loaded: Driver, tmp_path: Path) -> None:
+    page = loaded.window.predict
+    earlier = page.findChild(QLabel, "predict.output.earlier")
+    assert earlier is not None
+    loaded.click("predict.input.digits.source.random")
+    assert loaded.run()
+    outputs = page.outputs.outputs()
+    assert not earlier.isVisible()
+    bad = tmp_path / "bad.csv"
+    bad.write_text("1,2,three")
+    loaded.click("predict.input.digits.source.file")
+    loaded.enter("predict.input.digits.path", str(bad))
+    assert not loaded.run()
+    assert page.outputs.outputs() is outputs
+    assert earlier.isVisible()
+    assert earlier.text().startswith("Of the run at ")
+    assert page.agreement.agreements()
+    target = tmp_path / "outputs.npz"
+    assert loaded.find(QPushButton, "predict.export").isVisible()
+    page.export(target)
+    loaded.until(target.exists, "the file")
+    loaded.click("predict.input.digits.source.random")
+    assert loaded.run()
+    assert not earlier.isVisible()
+    assert page.outputs.outputs() is not outputs
+
+
 def test_a_pickle_in_a_numpy_file_is_not_opened(loaded: Driver, tmp_path: Path) -> None:
     path = tmp_path / "objects.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)

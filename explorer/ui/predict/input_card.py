@@ -30,6 +30,8 @@ class InputCard(Card):
         self._remarks = label("", "small", wrap=True, name="predict.input.remarks")
         self.table = ArrayTable("predict.input.table", self.tr("Values of the input"))
         self._empty = label(self.tr("The values that go in, once it runs."), "small")
+        self._earlier = label("", "warning", wrap=True, name="predict.input.earlier")
+        self.body.addWidget(self._earlier)
         self.body.addWidget(self._empty)
         self.body.addWidget(self._remarks)
         self.body.addWidget(self.table, 1)
@@ -46,6 +48,11 @@ class InputCard(Card):
         self._remarks.setText("\n".join(remarks))
         self._remarks.setVisible(bool(remarks))
         self._show()
+
+    def show_earlier(self, text: str) -> None:
+        """Say that the input is of an earlier run; nothing where it is of the last."""
+        self._earlier.setText(text)
+        self._earlier.setVisible(bool(text))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """In a narrow card there is room for the name alone."""

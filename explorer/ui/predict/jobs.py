@@ -87,6 +87,8 @@ class PredictJobs(QObject):
         self.test_set: Mapping[str, np.ndarray] = {}
         self.call: Call | None = None
         self.last_run: Run | None = None
+        self.failed_since = False
+        """Whether a later run than the last one did not end."""
         self.comparison: Comparison | None = None
         self._session, self._engine = session, engine
         self._task: Task | None = None
@@ -117,6 +119,7 @@ class PredictJobs(QObject):
 
     def cancel(self) -> None:
         """Stop what runs or waits here."""
+        self.failed_since = self.failed_since or self.busy
         self._run_when_loaded = False
         self._making.drop()
         self._is_making = False
@@ -135,6 +138,10 @@ class PredictJobs(QObject):
 
     def _forget_run(self) -> None:
         self.last_run = None
+        self.failed_since = False
+        self._stop_comparing()
+
+    def _stop_comparing(self) -> None:
         if self.comparison is not None:
             self.comparison.stop()
             self.comparison = None
@@ -147,6 +154,7 @@ class PredictJobs(QObject):
 
     def _failed(self, title: str, failed: Failed) -> None:
         self._run_when_loaded = False
+        self.failed_since = True
         self.noticed.emit(notice_for(title, failed))
 
     def _ended(self, task: Task) -> None:
@@ -232,10 +240,9 @@ class PredictJobs(QObject):
     # Running
 
     def start(self, call: Call) -> None:
-        """Run a signature of what is loaded."""
+        """Run a signature of what is loaded. Until it has, the last run is kept."""
         self._run_when_loaded = False
         self.call = call
-        self._forget_run()
         self._is_making = True
         self.changed.emit()
         pairs = list(zip(map(wanted_of, call.signature.inputs), call.choices, strict=True))
@@ -248,6 +255,7 @@ class PredictJobs(QObject):
 
     def _not_made(self, error: Exception) -> None:
         self._is_making = False
+        self.failed_since = True
         title = self.tr("The input does not fit")
         if isinstance(error, UnusableInput):
             self.noticed.emit(Notice("error", title, str(error)))
@@ -273,7 +281,9 @@ class PredictJobs(QObject):
         self._begin(task, self.tr("{name} did not run").format(name=title_of(self.entry)))
 
     def _take_run(self, run: Run) -> None:
+        self._stop_comparing()
         self.last_run = run
+        self.failed_since = False
         models = models_to_compare(self._session.models, self.entry, list(run.inputs.values()))
         self.comparison = Comparison(self._engine, models, run.inputs, run.outputs, self)
         self.comparison.changed.connect(self.changed)

@@ -50,6 +50,8 @@ class OutputsCard(Card):
         self._stack = QStackedWidget()
         for view in self._views.values():
             self._stack.addWidget(view)
+        self._earlier = label("", "warning", wrap=True, name="predict.output.earlier")
+        self.body.addWidget(self._earlier)
         self.body.addWidget(self._note)
         self.body.addWidget(self._stack, 1)
         self.body.addStretch(0)
@@ -99,6 +101,11 @@ class OutputsCard(Card):
         self._outputs = outputs
         self.output.show_names(outputs, self.output.currentText())
         self._show_output()
+
+    def show_earlier(self, text: str) -> None:
+        """Say that the outputs are of an earlier run; nothing where they are of the last."""
+        self._earlier.setText(text)
+        self._earlier.setVisible(bool(text))
 
     def outputs(self) -> Mapping[str, np.ndarray]:
         """What is shown."""

@@ -197,7 +197,18 @@ class PredictPage(QWidget):
             self._shown_run = run
             self.input.show_inputs(run.inputs if run else {}, run.remarks if run else ())
             self.outputs.show_outputs(run.outputs if run else {})
+        earlier = self._earlier_text(jobs)
+        self.input.show_earlier(earlier)
+        self.outputs.show_earlier(earlier)
         self.agreement.show_comparison(jobs.comparison if jobs is not None else None)
+
+    def _earlier_text(self, jobs: PredictJobs | None) -> str:
+        """When what is shown was run, where a later run did not end."""
+        if jobs is None or jobs.last_run is None or not jobs.failed_since:
+            return ""
+        return self.tr("Of the run at {when}; the one after it gave no outputs.").format(
+            when=jobs.last_run.when
+        )
 
     @property
     def busy(self) -> bool:
