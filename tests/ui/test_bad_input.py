@@ -162,7 +162,7 @@ def test_what_a_run_gave_stays_while_a_later_one_fails(loaded: Driver, tmp_path:
     assert page.outputs.outputs() is outputs
     assert earlier.isVisible()
     assert earlier.text().startswith("Of the run at ")
-    assert page.agreement.agreements()
+    loaded.until(page.agreement.agreements, "the comparison of the earlier run")
     target = tmp_path / "outputs.npz"
     assert loaded.find(QPushButton, "predict.export").isVisible()
     page.export(target)
