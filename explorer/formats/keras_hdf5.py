@@ -47,6 +47,8 @@ from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_group_labels import group_labels
 from explorer.formats.keras_labels import StoreLabels
 from explorer.formats.keras_store import (
+    Places,
+    groups_in,
     is_store,
     layer_groups,
     store_layers,
@@ -174,6 +176,7 @@ class _Reading:
         kinds = self._kinds()
         self._view = Hdf5View(file, layout.role, lambda path: kinds.get(path, ""), storage.name)
         self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._labelled)
+        self._place_of = Places(partial(groups_in, file)).of
 
     def _labelled(self) -> tuple[Tensor, ...]:
         layout = self._layout
@@ -181,7 +184,8 @@ class _Reading:
         if layout.format == "hdf5":
             return stored
         if not layout.names and layout.model is None:
-            return StoreLabels(stored, cache(partial(stored_name, self._file))).labelled()
+            names = cache(partial(stored_name, self._file))
+            return StoreLabels(stored, names, self._place_of).labelled()
         labels = group_labels(stored, layout.root, layout.names)
         return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in stored)
 
@@ -240,7 +244,8 @@ class _Reading:
         if layout.format == "hdf5":
             return ()
         groups = layer_groups(self._file)
-        return store_layers(None, self.tensors(), groups, partial(stored_name, self._file))
+        names = partial(stored_name, self._file)
+        return store_layers(None, self.tensors(), groups, names, self._place_of)
 
     def _missing(self) -> list[str]:
         """Weights that the attributes list, but the file does not hold."""

@@ -14,7 +14,7 @@ from typing import Any
 from explorer.formats.artifact import Role, Shape, Tensor
 from explorer.formats.keras_config import LayerConfig
 from explorer.formats.keras_optimizers import inner_optimizer, read_optimizer, slot_labels
-from explorer.formats.keras_store import CONTAINERS, StoredName
+from explorer.formats.keras_store import CONTAINERS, PlaceOf, StoredName
 from explorer.formats.keras_variables import (
     Owner,
     class_of_group,
@@ -46,11 +46,12 @@ class StoreLabels:
 
     ``keras`` is the major version that wrote it, ``optimizer`` as in the compile config.
     ``stored_name`` gives the name of the object whose group is at a path, empty where the file
-    does not say.
+    does not say, ``place_of`` its place in a config.
     """
 
     tensors: Sequence[Tensor]
     stored_name: StoredName
+    place_of: PlaceOf
     model: LayerConfig | None = None
     keras: int | None = None
     optimizer: Any = None
@@ -90,7 +91,7 @@ class StoreLabels:
         owner = self._owner(place)
         if owner is not None:
             return owner.layer.class_name
-        return _class_by_place(place) or class_of_group(self.stored_name(place))
+        return _class_by_place(self._canonical(place)) or class_of_group(self.stored_name(place))
 
     @cached_property
     def _groups(self) -> dict[str, list[Tensor]]:
@@ -114,7 +115,11 @@ class StoreLabels:
         return any(self.stored_name(place) for place in self._groups)
 
     def _owner(self, place: str) -> Owner | None:
-        return self._owners.get(_canonical(place))
+        return self._owners.get(self._canonical(place))
+
+    def _canonical(self, place: str) -> str:
+        """A place as `owners` has it."""
+        return "/".join(name.lstrip("_") for name in self.place_of(place).split("/"))
 
     def _title(self, place: str) -> str:
         """The names that lead to an object, its own at the end."""
@@ -153,7 +158,7 @@ class StoreLabels:
 
     def _trained(self, labels: Mapping[str, str]) -> list[tuple[str, Shape]]:
         """The trained weights in Keras's order with their shapes; empty where one has no label."""
-        by_place = {_canonical(place): found for place, found in self._groups.items()}
+        by_place = {self._canonical(place): found for place, found in self._groups.items()}
         weights = (v for found in by_place.values() for v in found if v.role is Role.WEIGHT)
         if not all(v.path in labels for v in weights):
             return []
@@ -172,7 +177,7 @@ class StoreLabels:
 
 def _class_by_place(place: str) -> str:
     """The class by the group in a list of layers that a place is, or lies in."""
-    _, found, inside = f"/{_canonical(place)}".rpartition(f"/{CONTAINERS[0]}/")
+    _, found, inside = f"/{place}".rpartition(f"/{CONTAINERS[0]}/")
     layer, _, part = inside.partition("/")
     if not found:
         return ""
@@ -189,12 +194,6 @@ def _is_seed(tensor: Tensor) -> bool:
 def _place_of(path: str) -> str:
     """The group of the object that a variable belongs to."""
     return "/".join(parts_of(path)[:-2])
-
-
-def _canonical(place: str) -> str:
-    """A place as `owners` has it."""
-    names = (CONTAINERS[0] if name in CONTAINERS else name.lstrip("_") for name in place.split("/"))
-    return "/".join(names)
 
 
 def _name_of(key: str, names: Sequence[str]) -> str:

@@ -134,6 +134,7 @@ class _KerasModel:
         return StoreLabels(
             self._weights.tensors() if self._weights else (),
             self._weights.stored_name if self._weights else lambda _place: "",
+            self._place_of,
             self._model,
             major_version(self._version),
             compiled.get("optimizer") if isinstance(compiled, dict) else None,
@@ -142,9 +143,13 @@ class _KerasModel:
     def _layers(self) -> tuple[Layer, ...]:
         labels = self._labels
         groups = self._weights.layer_groups() if self._weights is not None else ()
+        is_whole = self._weights is not None
         return store_layers(
-            self._model, self.tensors(), groups, labels.stored_name, self._weights is not None
+            self._model, self.tensors(), groups, labels.stored_name, self._place_of, is_whole
         )
+
+    def _place_of(self, path: str) -> str:
+        return path if self._weights is None else self._weights.place_of(path)
 
     # What else is known
 
@@ -220,7 +225,7 @@ class _KerasModel:
                 attributes=lambda: [("damaged", reason)],
             )
         kinds = store_kinds(self._model)
-        nodes = self._weights.nodes(lambda path: kinds.get(path, ""))
+        nodes = self._weights.nodes(lambda path: kinds.get(self._place_of(path), ""))
         return Node(
             entry.name,
             NodeType.FILE,

@@ -22,7 +22,7 @@ from explorer.formats.artifact import (
     Tensor,
     UnreadableArtifact,
 )
-from explorer.formats.keras_store import CONTAINERS, store_role
+from explorer.formats.keras_store import CONTAINERS, Places, store_role
 from explorer.formats.keras_weights import parts_of
 from explorer.formats.nodes import TensorNodes
 from explorer.formats.npy import ENDING, read_array
@@ -51,6 +51,8 @@ class NpzWeights:
         self._values: dict[str, RawValues] = {}
         try:
             self._tensors = self._read_all()
+            groups = _groups([tensor.path for tensor in self._tensors])
+            self._places = Places(lambda place: groups.get(place, ()))
         except BaseException:
             self._archive.close()
             raise
@@ -68,6 +70,10 @@ class NpzWeights:
     def stored_name(self, place: str) -> str:
         """None is stored."""
         return ""
+
+    def place_of(self, path: str) -> str:
+        """Where a config has what is stored at a path."""
+        return self._places.of(path)
 
     def nodes(self, kind: Callable[[str], str]) -> NodeSource:
         """The arrays one after the other."""
@@ -134,6 +140,16 @@ class NpzWeights:
             location=Location(f"{self.member}/{name}", array.stored.offset, array.stored.length),
             reader=partial(values.read, path),
         )
+
+
+def _groups(paths: Iterable[str]) -> dict[str, set[str]]:
+    """For each list of layers the names of the groups in it."""
+    found: dict[str, set[str]] = {}
+    for parts in map(parts_of, paths):
+        for end, part in enumerate(parts[:-1], 1):
+            if part in CONTAINERS:
+                found.setdefault("/".join(parts[:end]), set()).add(parts[end])
+    return found
 
 
 def _variables(pickle: Any) -> Iterable[tuple[str, Any]]:

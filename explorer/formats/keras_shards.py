@@ -26,7 +26,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.json_tree import json_children, json_text, parse_object
 from explorer.formats.keras_labels import StoreLabels
-from explorer.formats.keras_store import store_layers
+from explorer.formats.keras_store import Places, groups_in, store_layers
 from explorer.formats.keras_weights import contents_of, parts_of
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
@@ -111,7 +111,8 @@ class _Sharded:
         self._missing: dict[str, str] = {}
         for number, name in enumerate(index.places):
             self._open(name, number)
-        self._labels = StoreLabels(self._stored(), cache(self._stored_name))
+        self._places = Places(self._groups_in)
+        self._labels = StoreLabels(self._stored(), cache(self._stored_name), self._places.of)
         self.tensors: Callable[[], Sequence[Tensor]] = cache(self._labels.labelled)
 
     def _open(self, name: str, number: int) -> None:
@@ -166,10 +167,16 @@ class _Sharded:
         names = (shard.stored_name(place) for shard in self._shards.values())
         return next(filter(None, names), "")
 
+    def _groups_in(self, place: str) -> list[str]:
+        names = (name for shard in self._shards.values() for name in groups_in(shard.file, place))
+        return list(dict.fromkeys(names))
+
     def _layers(self, complete: bool) -> Sequence[Layer]:
         groups = [place for shard in self._shards.values() for place in shard.layer_groups()]
         name_of = self._labels.stored_name
-        return store_layers(None, self.tensors(), dict.fromkeys(groups), name_of, complete)
+        return store_layers(
+            None, self.tensors(), dict.fromkeys(groups), name_of, self._places.of, complete
+        )
 
     def _notes(self) -> Iterator[str]:
         for name, reason in self._missing.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import chain
 
 from explorer.formats.artifact import Layer, Role, Tensor
@@ -19,13 +20,18 @@ from explorer.formats.keras_config import LayerConfig, Place, make_layers, place
 from explorer.formats.keras_variables import class_of_group
 from explorer.formats.keras_weights import parts_of
 
-CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+_TWICE = "_layer_checkpoint_dependencies"
+CONTAINERS = ("layers", _TWICE)
 """Where the layers of a model lie; Keras 2.12 and 2.13 used the second name."""
 
 _MOST_TRIED = 100
+_LONGEST_NUMBER = 10
 
 StoredName = Callable[[str], str]
 """The name of the object whose group is at a path, empty where the file does not say."""
+
+PlaceOf = Callable[[str], str]
+"""Where a config has what is stored at a path."""
 
 
 def store_role(path: str) -> Role:
@@ -37,6 +43,43 @@ def store_role(path: str) -> Role:
         return Role.METRIC
     is_weight = "vars" in parts and "seed_generator" not in parts
     return Role.WEIGHT if is_weight else Role.OTHER
+
+
+class Places:
+    """The paths of objects as Keras 3 numbers them, of files of every version.
+
+    Keras 2.12 and 2.13 go through the list of layers with each layer that has weights in it twice
+    and count it twice, so that three such layers lie in ``dense``, ``dense_2`` and ``dense_4``.
+    ``groups_in`` gives the names of the groups in the one at a path.
+    """
+
+    def __init__(self, groups_in: Callable[[str], Iterable[str]]) -> None:
+        self._groups_in = groups_in
+        self._names: Callable[[str], dict[str, str]] = cache(self._renumbered)
+
+    def of(self, path: str) -> str:
+        """``layers/dense_1/vars/0`` for ``_layer_checkpoint_dependencies/dense_2/vars/0``."""
+        parts = parts_of(path)
+        found = [CONTAINERS[0] if part == _TWICE else part for part in parts]
+        for end, part in enumerate(parts[:-1], 1):
+            if part == _TWICE:
+                found[end] = self._names("/".join(parts[:end])).get(parts[end], parts[end])
+        return "/".join(found)
+
+    def _renumbered(self, place: str) -> dict[str, str]:
+        numbered = sorted((*_stem_and_number(name), name) for name in self._groups_in(place))
+        seen: Counter[str] = Counter()
+        names = {}
+        for stem, _, name in numbered:
+            names[name] = f"{stem}_{seen[stem]}" if seen[stem] else stem
+            seen[stem] += 1
+        return names
+
+
+def _stem_and_number(name: str) -> tuple[str, int]:
+    stem, found, number = name.rpartition("_")
+    is_numbered = found and number.isdecimal() and len(number) < _LONGEST_NUMBER
+    return (stem, int(number)) if is_numbered else (name, 0)
 
 
 def store_kinds(model: LayerConfig | None) -> dict[str, str]:
@@ -58,44 +101,40 @@ def store_layers(
     tensors: Sequence[Tensor],
     groups: Iterable[str],
     name_of: StoredName,
+    place_of: PlaceOf,
     is_whole: bool = True,
 ) -> tuple[Layer, ...]:
     """The layers of a config with the numbers stored for them, else those that have ``groups``.
 
     Not ``is_whole`` where weights are missing or cannot be read.
     """
-    totals = _totals(tensors)
+    totals = _totals(tensors, place_of)
     if model is None or not model.layers:
-        return tuple(_found_layer(place, totals, name_of) for place in groups)
+        return tuple(_found_layer(place, totals[place_of(place)], name_of) for place in groups)
     total = totals.get("layers", 0) if is_whole else None
     return make_layers(model, lambda place: _count_at(place, totals), total)
 
 
-def _found_layer(place: str, totals: Counter[str], name_of: StoredName) -> Layer:
+def _found_layer(place: str, count: int, name_of: StoredName) -> Layer:
     """Weights alone name no classes, but a group in a list of layers is named after its class."""
     above, _, name = place.rpartition("/")
     class_name = class_of_group(name) if above else ""
-    return Layer(name_of(place) or name, class_name, parameters=totals[_counted(place)])
+    return Layer(name_of(place) or name, class_name, parameters=count)
 
 
 def _count_at(place: Place, totals: Counter[str]) -> int | None:
     return totals.get(place.store)
 
 
-def _totals(tensors: Sequence[Tensor]) -> Counter[str]:
-    """How many numbers the weights below each group hold, by the group's path."""
+def _totals(tensors: Sequence[Tensor], place_of: PlaceOf) -> Counter[str]:
+    """How many numbers the weights below each group hold, by the group's place."""
     totals: Counter[str] = Counter()
     for tensor in tensors:
         if tensor.role is Role.WEIGHT:
-            parts = _counted(tensor.path).split("/")
+            parts = place_of(tensor.path).split("/")
             for end in range(1, len(parts)):
                 totals["/".join(parts[:end])] += tensor.element_count
     return totals
-
-
-def _counted(path: str) -> str:
-    """A path by which the layers of every version are counted."""
-    return "/".join(CONTAINERS[0] if part in CONTAINERS else part for part in parts_of(path))
 
 
 def is_store(root: Hdf5Object) -> bool:
@@ -116,6 +155,13 @@ def layer_groups(file: Hdf5File) -> list[str]:
     """The groups that are layers, at the top or in a list such as ``layers``."""
     with suppress(*HDF5_ERRORS):
         return list(_layer_groups(file.root))
+    return []
+
+
+def groups_in(file: Hdf5File, place: str) -> list[str]:
+    """The names of the groups in the one at a path, as many as can be read."""
+    with suppress(KeyError, *HDF5_ERRORS):
+        return [name for name, _ in _groups(open_group(file.root, place))]
     return []
 
 

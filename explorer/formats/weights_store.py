@@ -12,7 +12,15 @@ from explorer.formats.hdf5.superblock import superblock_offset
 from explorer.formats.hdf5_checks import checks_of, hazards_of
 from explorer.formats.hdf5_file import Hdf5File, check_complete
 from explorer.formats.hdf5_tree import Hdf5View, root_source, walk
-from explorer.formats.keras_store import StoredName, layer_groups, store_role, stored_name
+from explorer.formats.keras_store import (
+    PlaceOf,
+    Places,
+    StoredName,
+    groups_in,
+    layer_groups,
+    store_role,
+    stored_name,
+)
 from explorer.formats.storage import Storage
 
 
@@ -39,6 +47,10 @@ class WeightsStore(Protocol):
 
     def stored_name(self, place: str) -> str:
         """The name of the object whose group is at ``place``, empty where none is stored."""
+        ...
+
+    def place_of(self, path: str) -> str:
+        """Where a config has what is stored at a path."""
         ...
 
     def nodes(self, kind: Callable[[str], str]) -> NodeSource:
@@ -70,6 +82,7 @@ class Hdf5Weights:
         self._view = Hdf5View(self.file, store_role, lambda _path: "", member)
         self.tensors: Callable[[], Sequence[Tensor]] = cache(lambda: tuple(walk(self._view)))
         self.stored_name: StoredName = cache(partial(stored_name, self.file))
+        self.place_of: PlaceOf = Places(partial(groups_in, self.file)).of
 
     def layer_groups(self) -> Sequence[str]:
         """The groups of the layers, also those without variables where they are named."""
