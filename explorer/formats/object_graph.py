@@ -224,10 +224,12 @@ class ObjectGraph:
 
 
 def name_role(name: str, names: Container[str]) -> Role:
-    """What a variable of a TensorFlow 1 checkpoint is for, by its name alone.
+    """What a variable is for, by its name alone: of TensorFlow 1, or without its object graph.
 
     Optimizers of TensorFlow 1 name a slot after its variable: ``dense/kernel/Adam_1``.
     """
+    if name.endswith(_OBJECT_VALUE):
+        return _key_role(name.split("/"))
     base, _, last = name.rpartition("/")
     if last in ("beta1_power", "beta2_power") or _KERAS_OPTIMIZER.match(name):
         return Role.OPTIMIZER
@@ -236,6 +238,17 @@ def name_role(name: str, names: Container[str]) -> Role:
     return Role.OTHER if last in ("global_step", "ExponentialMovingAverage") else Role.WEIGHT
 
 
+def _key_role(attributes: Sequence[str]) -> Role:
+    """By the attributes that lead to a variable, where there is no object graph to ask."""
+    first = attributes[:2]
+    if ".OPTIMIZER_SLOT" in attributes or any(name in _OPTIMIZER_EDGES for name in first):
+        return Role.OPTIMIZER
+    if any(name in _METRIC_EDGES for name in first):
+        return Role.METRIC
+    return Role.OTHER if attributes[0] == "save_counter" else Role.WEIGHT
+
+
+_OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = re.compile(
     r"(Adam|AdaMax|Adagrad|AdagradDA|Adadelta|Ftrl|Momentum|RMSProp|LARS|LAMB)(_\d+)?"
     r"|(adam|lamb)_[mv]"

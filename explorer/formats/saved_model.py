@@ -265,7 +265,7 @@ class _SavedModel:
         """Stored variables; without any, weights may have been frozen into constants."""
         if not self._has_variables():
             return yes_if(any(graph.graph.holds_weights() for graph in self.meta_graphs))
-        return self.variables.holds(Role.WEIGHT) if self.variables else Tri.PARTLY
+        return self.variables.holds(Role.WEIGHT) if self.variables else Tri.NO
 
     @cached_property
     def assets(self) -> Mapping[str, str]:

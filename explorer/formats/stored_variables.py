@@ -22,6 +22,7 @@ from explorer.formats.artifact import (
     Tri,
 )
 from explorer.formats.bundle_checks import bundle_checks
+from explorer.formats.contents import yes_if
 from explorer.formats.object_graph import ObjectGraph, name_role
 from explorer.formats.old_checkpoint import OldBundle
 from explorer.formats.optimizer_slots import Slot, SlotNames, slot_text
@@ -146,8 +147,13 @@ class StoredVariables:
         return [v for v in self.variables if v.tensor.role is Role.WEIGHT]
 
     def holds(self, role: Role) -> Tri:
-        """Whether any tensor has this role."""
-        return Tri.YES if any(v.tensor.role is role for v in self.variables) else Tri.NO
+        """Whether there are tensors of this role, and whether their values are all there."""
+        keys = [v.tensor.path for v in self.variables if v.tensor.role is role]
+        bundle = self.bundle
+        if isinstance(bundle, OldBundle) or not bundle.is_cut_short:
+            return yes_if(bool(keys))
+        there = sum(bundle.holds_values(key) for key in keys)
+        return Tri.PARTLY if 0 < there < len(keys) else yes_if(there > 0)
 
     def layers(self) -> Sequence[Layer]:
         """One layer for each common beginning of weight names; their classes are not known."""

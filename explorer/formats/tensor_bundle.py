@@ -96,6 +96,24 @@ class Bundle:
         """The name of one member that holds values."""
         return f"{self.prefix}.data-{shard:05d}-of-{self._shard_count}"
 
+    @cached_property
+    def _shard_sizes(self) -> Mapping[int, int]:
+        return {n: self.storage.size(self.shard_file(n)) or 0 for n in self.shards}
+
+    def _is_within(self, entry: Entry) -> bool:
+        return bool(entry.slices) or (
+            entry.offset + entry.size <= self._shard_sizes.get(entry.shard_id, 0)
+        )
+
+    @cached_property
+    def is_cut_short(self) -> bool:
+        """Whether a shard ends, or is missing, before all that it should hold."""
+        return not all(map(self._is_within, (*self.entries.values(), *self.parts.values())))
+
+    def holds_values(self, key: str) -> bool:
+        """Whether the shards are there up to the end of a tensor's values."""
+        return all(self._is_within(entry) for _, entry in self.stored(key))
+
     def missing_shards(self) -> list[str]:
         """Those shards that are not there."""
         return [file for file in self.shard_files if file not in self._files]

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from explorer.analysis.origin import Ledger, digest
 from explorer.engine.messages import ModelRef, Saved, Trained
-from explorer.formats.artifact import Artifact, Role, Tensor, UnreadableArtifact
+from explorer.formats.artifact import Artifact, Role, Tensor, Tri, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 from explorer.formats.text import count_text, duration_text
 from explorer.lab.catalog import DEMOS, LOADERS_BY_FORMAT, DemoSettings, Variant
@@ -131,6 +131,9 @@ class ArtifactEntry:
 
 
 Entry = ModelEntry | ArtifactEntry
+
+VARIABLE_FORMATS = ("saved_model", "tf_checkpoint")
+"""The formats whose tensors are called variables."""
 
 _MOST_WEIGHTS = 100
 _Counts = tuple[int, int, Sequence[Tensor]]
@@ -362,10 +365,17 @@ def _count(artifact: Artifact) -> _Counts:
     tensors = artifact.tensors()
     weights = [tensor for tensor in tensors if tensor.role is Role.WEIGHT]
     few = weights if len(weights) <= _MOST_WEIGHTS else ()
-    return _stored_count(tensors), artifact.parameters(), few
+    return _stored_count(artifact, tensors), artifact.parameters(), few
 
 
-def _stored_count(tensors: Sequence[Tensor]) -> int:
-    """The variables; the constants of a graph count where it has nothing else."""
-    variables = sum(tensor.role is not Role.CONSTANT for tensor in tensors)
-    return variables or len(tensors)
+def _stored_count(artifact: Artifact, tensors: Sequence[Tensor]) -> int:
+    """The variables; the constants of a graph count where the weights are among them.
+
+    TensorFlow keeps its object graph and the keys of tables beside the variables, as texts.
+    """
+    stored = [tensor for tensor in tensors if tensor.role is not Role.CONSTANT]
+    if artifact.format in VARIABLE_FORMATS:
+        stored = [t for t in stored if t.role is not Role.OTHER or t.dtype != "string"]
+        if artifact.contents.weights is Tri.NO:
+            return len(stored)
+    return len(stored) or len(tensors)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTabBar, QVBoxLayout, QW
 from explorer.analysis.snippets import is_callable
 from explorer.formats.artifact import Artifact, Producer
 from explorer.formats.text import bytes_text, count_text
-from explorer.ui.session import ArtifactEntry
+from explorer.ui.session import VARIABLE_FORMATS, ArtifactEntry
 from explorer.ui.widgets import ElidedLabel, button, chip, clear_layout, describe, label
 
 TREE, SIGNATURES = "tree", "signatures"
@@ -153,7 +153,7 @@ def _origin_chip(entry: ArtifactEntry, owner: QWidget) -> QWidget:
 
 
 def _counts(artifact: Artifact, entry: ArtifactEntry) -> list[str]:
-    stored = "variable" if artifact.format in ("saved_model", "tf_checkpoint") else "tensor"
+    stored = "variable" if artifact.format in VARIABLE_FORMATS else "tensor"
     texts = []
     if entry.parameters is not None and entry.tensor_count is not None:
         texts.append(count_text(entry.parameters, "parameter"))
