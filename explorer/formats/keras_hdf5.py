@@ -44,6 +44,7 @@ from explorer.formats.hdf5_tree import (
 )
 from explorer.formats.json_tree import parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
+from explorer.formats.keras_copies import copies
 from explorer.formats.keras_group_labels import group_labels
 from explorer.formats.keras_labels import StoreLabels
 from explorer.formats.keras_store import (
@@ -61,7 +62,7 @@ from explorer.formats.keras_weights import (
     layer_of,
 )
 from explorer.formats.registry import Match
-from explorer.formats.storage import Storage
+from explorer.formats.storage import Storage, joined
 from explorer.formats.text import count_text
 from explorer.formats.weights_store import Labelled
 
@@ -175,10 +176,11 @@ class _Reading:
         self._layout = layout
         kinds = self._kinds()
         self._view = Hdf5View(file, layout.role, lambda path: kinds.get(path, ""), storage.name)
-        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._labelled)
+        self._labelled: Callable[[], tuple[Tensor, ...]] = cache(self._with_labels)
+        self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._counted_once)
         self._place_of = Places(partial(groups_in, file)).of
 
-    def _labelled(self) -> tuple[Tensor, ...]:
+    def _with_labels(self) -> tuple[Tensor, ...]:
         layout = self._layout
         stored = tuple(walk(self._view))
         if layout.format == "hdf5":
@@ -188,6 +190,16 @@ class _Reading:
             return StoreLabels(stored, names, self._place_of).labelled()
         labels = group_labels(stored, layout.root, layout.names)
         return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in stored)
+
+    def _counted_once(self) -> tuple[Tensor, ...]:
+        """The tensors, of which a weight that is stored again counts as none."""
+        layout = self._layout
+        weights = [tensor for tensor in self._labelled() if tensor.role is Role.WEIGHT]
+        again = copies(weights, [joined(layout.root, name) for name in layout.names])
+        return tuple(
+            replace(tensor, role=Role.OTHER) if tensor.path in again else tensor
+            for tensor in self._labelled()
+        )
 
     @cached_property
     def _labels(self) -> Mapping[str, str]:
@@ -240,7 +252,7 @@ class _Reading:
     def _layers(self) -> tuple[Layer, ...]:
         layout = self._layout
         if layout.names or layout.model:
-            return group_layers(layout.model, layout.names, self.tensors(), layout.root)
+            return group_layers(layout.model, layout.names, self._labelled(), layout.root)
         if layout.format == "hdf5":
             return ()
         groups = layer_groups(self._file)

@@ -51,6 +51,36 @@ def test_a_whole_model_has_kerass_own_weights_layers_and_shapes(
         assert read[name].parameters == parameters, name
 
 
+def _twice(k: ModuleType, is_shared: bool) -> Any:
+    """A model that lies in the whole one and in another part of it, or one of its kind does."""
+
+    def part() -> Any:
+        return k.Sequential([k.Input((4,)), k.layers.Dense(4, name="within")], name="part")
+
+    first = part()
+    second = k.Sequential([k.Input((4,)), first if is_shared else part()], name="around")
+    inputs = k.Input((4,))
+    return k.Model(inputs, second(first(inputs)))
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_what_is_stored_again_counts_once(
+    k: ModuleType, is_shared: bool, tmp_path: Path, opened: Any
+) -> None:
+    model = _twice(k, is_shared)
+    whole, weights = tmp_path / "model.h5", tmp_path / f"model{WEIGHTS[k.__name__]}"
+    model.save(whole)
+    model.save_weights(weights)
+    expected = 20 if is_shared else 40
+    assert model.count_params() == expected
+    assert [opened(path).parameters() for path in (whole, weights)] == [expected, expected]
+    stored = [tensor for tensor in opened(whole).tensors() if "within" in tensor.path]
+    roles = {tensor.path.split("/")[1]: tensor.role.value for tensor in stored}
+    assert roles == {"part": "weight", "around": "other" if is_shared else "weight"}
+    assert len(stored) == 4
+
+
 def test_the_optimizer_is_there_and_not_counted(k: ModuleType, tmp_path: Path, opened: Any) -> None:
     model = keras_originals.functional(k)
     path = tmp_path / "model.h5"

@@ -69,6 +69,18 @@ def test_layers_that_keras_2_13_counts_twice_have_their_weights() -> None:
     ] == expected
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in with_key("parameters") if name.endswith((".h5", ".keras"))]
+)
+def test_parameters_are_as_many_as_the_old_version_says(name: str) -> None:
+    file = old_files()[name]
+    artifact = open_artifact(str(file.path))
+    try:
+        assert artifact.parameters() == file.about["parameters"]
+    finally:
+        artifact.close()
+
+
 def test_nested_models_nest() -> None:
     artifact = open_artifact(str(old_files()["tf24/functional.h5"].path))
     deep = next(layer for layer in artifact.layers() if layer.name == "deep")
