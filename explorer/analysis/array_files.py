@@ -97,11 +97,18 @@ def named_one(names: Sequence[str], wanted: str, where: str) -> str:
 
 
 def _text_of(path: Path) -> str:
+    data = path.read_bytes()
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
+        if b"\0" in data:
+            text = f"{path.name} is neither a NumPy file nor text. Choose {_KINDS}."
+            raise UnusableInput(text) from error
+        line = data.count(b"\n", 0, error.start) + 1
         raise UnusableInput(
-            f"{path.name} is neither a NumPy file nor text. Choose {_KINDS}."
+            f"{path.name}, line {line}: expected text in UTF-8, found the byte "
+            f"0x{data[error.start]:02x}, as in Latin-1 or another old encoding. Save it again as "
+            "UTF-8."
         ) from error
 
 

@@ -98,6 +98,21 @@ def make_input(
 
     Raises `UnusableInput`.
     """
+    made = _made(wanted, choice, test_set)
+    remarks = filter(None, (made.remark, _not_finite(made.values)))
+    return Made(made.values, " ".join(remarks))
+
+
+def _not_finite(values: np.ndarray) -> str:
+    if values.dtype == object or not values.size:
+        return ""
+    count = int(values.size - np.isfinite(values).sum())
+    if not count:
+        return ""
+    return f"{count:,} of {count_text(values.size, 'value')} are NaN or infinite."
+
+
+def _made(wanted: Wanted, choice: Choice, test_set: Mapping[str, np.ndarray] | None) -> Made:
     if choice.source in (Source.RANDOM, Source.ZEROS):
         return Made(_generated(wanted, choice))
     if choice.source is Source.TYPED:

@@ -147,7 +147,7 @@ class _SavedModel:
             graphs = meta_graphs_of(self.file)
             problem = "" if graphs else "it holds no meta graph"
         except UnreadableArtifact as error:
-            problem = str(error)
+            problem = str(error.__cause__ or error).removesuffix(".")
         if problem:
             raise UnreadableArtifact(
                 f"{self.file.name} cannot be read: {problem}. The save or copy did not finish; "
@@ -185,6 +185,11 @@ class _SavedModel:
             bundle = open_bundle(self.storage, VARIABLES_PREFIX)
         except UnreadableArtifact as error:
             return str(error)
+        except OSError as error:
+            return (
+                f"{VARIABLES_PREFIX}.index cannot be read: {error.strerror or error}. Change its "
+                "permissions, or copy the folder variables again."
+            )
         return StoredVariables(bundle, self.objects.graph_for, self.objects.variable_details)
 
     def _why_no_variables(self) -> str:

@@ -194,7 +194,7 @@ class LocalStorage(Storage):
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
         self.uri = str(path)
-        self.name = path.name or self._path.name
+        self.name = path.name or self._path.name or self.uri
         self.is_folder = self._path.is_dir()
 
     def _locate(self, member: str) -> Path:

@@ -53,6 +53,7 @@ class Window(QMainWindow):
         super().__init__()
         self._settings = settings
         self._begun = False
+        self._stale: Notice | None = None
         self.setObjectName("window")
         self.setWindowTitle(QApplication.applicationName())
         self.setAcceptDrops(True)
@@ -194,6 +195,9 @@ class Window(QMainWindow):
         return next(k for k, page in self._pages.items() if page is self._stack.currentWidget())
 
     def _opened(self, entry: ArtifactEntry) -> None:
+        """Show it; what was said before it was asked for is not about it."""
+        if self._stale is not None and self._stale is self.notices.notice:
+            self.notices.clear()
         if self.session.current is entry:
             self.show_page("browse")
 
@@ -218,6 +222,7 @@ class Window(QMainWindow):
 
     def open_paths(self, paths: Sequence[str]) -> None:
         """Open files and folders, one after the other."""
+        self._stale = self.notices.notice
         for path in paths:
             self.session.open(path)
 
@@ -302,7 +307,7 @@ class Window(QMainWindow):
         if command.kind == "action":
             actions[command.target]()
         elif command.kind == "open":
-            self.session.open(command.target)
+            self.open_paths([command.target])
         elif command.entry is not None:
             self._reveal(command)
 

@@ -263,9 +263,11 @@ def test_numpy_files_are_told_by_their_content_whatever_they_are_called(tmp_path
 def test_files_that_hold_no_array(tmp_path: Path) -> None:
     (tmp_path / "binary.npy").write_bytes(b"\xff\xfe\x00\x01")
     (tmp_path / "binary.dat").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "latin.csv").write_bytes("größe\n1\n2,é\n".encode("latin-1"))
     for name, message in (
         ("binary.npy", "begins with the bytes ff fe 00 01"),
         ("binary.dat", "neither a NumPy file nor text"),
+        ("latin.csv", r"latin\.csv, line 1: expected text in UTF-8, found the byte 0xf6"),
         ("gone.npy", "cannot be read: No such file"),
     ):
         with pytest.raises(UnusableInput, match=message):
@@ -275,3 +277,14 @@ def test_files_that_hold_no_array(tmp_path: Path) -> None:
 def test_too_many_values_are_refused_before_they_are_made() -> None:
     with pytest.raises(UnusableInput, match="Ask for fewer rows"):
         make_input(Wanted("x", "float32", (None, 1 << 20)), Choice(Source.ZEROS, rows=1000))
+
+
+def test_values_that_are_no_finite_numbers_are_remarked(tmp_path: Path) -> None:
+    values = np.ones((3, 2), np.float32)
+    values[0, 0], values[2, 1] = np.nan, -np.inf
+    np.save(tmp_path / "x.npy", values)
+    wanted, path = Wanted("x", "float32", (None, 2)), str(tmp_path / "x.npy")
+    made = make_input(wanted, Choice(Source.FILE, path=path))
+    assert made.remark == "2 of 6 values are NaN or infinite."
+    made = make_input(wanted, Choice(Source.FILE, path=path, take="1-5"))
+    assert made.remark.endswith("1–2 were used. 1 of 4 values are NaN or infinite.")

@@ -192,15 +192,21 @@ def _someone_else() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _owned_by_us(path: Path) -> None:
-    """Made by the real user while another one is acted as; needs root to matter."""
+@contextlib.contextmanager
+def _ourselves() -> Iterator[None]:
+    """The real user again while another one is acted as; needs root to matter."""
     euid = os.geteuid()
     if os.getuid() == 0:
         os.seteuid(0)
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"\x89HDF\r\n\x1a\n")
-    path.chmod(0)
+    yield
     os.seteuid(euid)
+
+
+def _owned_by_us(path: Path) -> None:
+    with _ourselves():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"\x89HDF\r\n\x1a\n")
+        path.chmod(0)
 
 
 def test_a_file_that_may_not_be_read() -> None:
@@ -209,6 +215,25 @@ def test_a_file_that_may_not_be_read() -> None:
         error = refused(folder / "model.h5")
     assert "may not be read: this user has no permission" in str(error)
     assert "change its permissions" in str(error)
+
+
+def test_variables_that_may_not_be_read_leave_the_graph(corpus: Path) -> None:
+    with _someone_else() as folder:
+        with _ourselves():
+            shutil.copytree(corpus / "basic_pitch_nmp", folder / "nmp")
+            (folder / "nmp" / "variables" / "variables.index").chmod(0)
+        artifact = open_artifact(str(folder / "nmp"))
+        assert artifact.signatures
+        assert artifact.notes == (
+            "variables/variables.index cannot be read: Permission denied. Change its permissions, "
+            "or copy the folder variables again.",
+        )
+        artifact.close()
+
+
+def test_the_top_folder_has_a_name() -> None:
+    top = Path(Path.cwd().anchor)
+    assert LocalStorage(top).name == str(top)
 
 
 def test_a_folder_that_may_not_be_entered() -> None:

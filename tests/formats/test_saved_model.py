@@ -288,6 +288,15 @@ def test_a_cut_graph_file_is_refused(kept: int, copied: Path) -> None:
         open_artifact(str(copied))
 
 
+def test_a_damaged_graph_file_is_named_once(copied: Path) -> None:
+    file = copied / "saved_model.pb"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UnreadableArtifact) as caught:
+        open_artifact(str(copied))
+    assert str(caught.value).count("saved_model.pb") == 1
+    assert ".." not in str(caught.value)
+
+
 def test_missing_variables_leave_the_rest(copied: Path) -> None:
     shutil.rmtree(copied / "variables")
     artifact = open_artifact(str(copied))

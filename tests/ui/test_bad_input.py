@@ -46,6 +46,21 @@ def test_many_notes_leave_room_for_the_tree(driver: Driver, tmp_path: Path) -> N
     assert notes.toolTip() == "\n".join(artifact.notes)
 
 
+def test_a_success_takes_an_older_message_away(
+    driver: Driver, corpus: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.h5").touch()
+    driver.window.open_paths([str(tmp_path / "empty.h5")])
+    driver.notice()
+    driver.window.open_paths([str(corpus / "sleep_stages.keras")])
+    driver.until(lambda: driver.window.session.artifacts, "the artifact")
+    assert driver.window.notice() is None
+    both = [str(tmp_path / "empty.h5"), str(corpus / "emotion_model.hdf5")]
+    driver.window.open_paths(both)
+    driver.until(lambda: driver.window.session.opening == 0, "both to be opened")
+    assert driver.notice().title == "empty.h5 was not opened"
+
+
 def test_a_model_in_an_archive_is_shown_and_not_loaded(
     driver: Driver, corpus: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +152,10 @@ def test_inputs_that_do_not_fit(loaded: Driver, tmp_path: Path) -> None:
         "No such file" in loaded.notice().text
     )
 
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes("größe,b\n".encode("latin-1"))
+    assert "line 1: expected text in UTF-8" in message_for_input(loaded, latin)
+
     good = tmp_path / "good.csv"
     good.write_text("\n".join(",".join(["0.5"] * 32) for _ in range(3)))
     loaded.clear_notice()
@@ -144,6 +163,13 @@ def test_inputs_that_do_not_fit(loaded: Driver, tmp_path: Path) -> None:
     assert loaded.run()
     (output,) = loaded.window.predict.outputs.outputs().values()
     assert output.shape == (3, 10)
+
+    unknown = tmp_path / "unknown.npy"
+    np.save(unknown, np.full((2, 32), np.nan, np.float32))
+    loaded.enter("predict.input.digits.path", str(unknown))
+    assert loaded.run()
+    remarks = loaded.find(QLabel, "predict.input.remarks")
+    assert remarks.text() == "digits: 64 of 64 values are NaN or infinite."
 
 
 def test_what_a_run_gave_stays_while_a_later_one_fails(loaded: Driver, tmp_path: Path) -> None:
