@@ -28,8 +28,11 @@ def describe(file: Hdf5File, obj: Hdf5Object, path: bytes, role: Role, member: s
     `HDF5_ERRORS` where the header is damaged.
     """
     dataset = obj.dataset()
+    is_bfloat16 = _is_bfloat16(obj, dataset, role)
     shown = path.decode("utf-8", "replace")
-    reader: Callable[[Selection], np.ndarray] = partial(_read, file, obj.address, shown)
+    reader: Callable[[Selection], np.ndarray] = partial(
+        _read, file, obj.address, shown, is_bfloat16
+    )
     elsewhere = _elsewhere(dataset)
     if elsewhere:
         reader = partial(_refuse, f"{shown} {elsewhere}")
@@ -37,7 +40,7 @@ def describe(file: Hdf5File, obj: Hdf5Object, path: bytes, role: Role, member: s
     place = None if elsewhere else Location(member, dataset.offset, stored, _checksum(dataset))
     return Tensor(
         path=shown,
-        dtype=_dtype_name(obj, dataset),
+        dtype="bfloat16" if is_bfloat16 else dataset.datatype.name,
         shape=dataset.shape,
         nbytes=stored,
         role=role,
@@ -73,23 +76,23 @@ def _checksum(dataset: Dataset) -> str:
     return "fletcher32 per chunk" if has_one else ""
 
 
-def _dtype_name(obj: Hdf5Object, dataset: Dataset) -> str:
-    """The name by the ``show`` contract: NumPy's, ``string`` for text, words for the rest."""
-    return "bfloat16" if _is_bfloat16(obj, dataset) else dataset.datatype.name
+def _is_bfloat16(obj: Hdf5Object, dataset: Dataset, role: Role) -> bool:
+    """Whether opaque bytes are bfloat16: h5py writes it so, and Keras nothing else of two bytes.
 
-
-def _is_bfloat16(obj: Hdf5Object, dataset: Dataset) -> bool:
-    """Whether opaque bytes are bfloat16: Keras writes it so, and names it in an attribute."""
+    Keras 3 names it in an attribute, but not where there is a group per layer.
+    """
     kind = dataset.datatype
     two_bytes = kind.name == "opaque" and kind.size == BFLOAT16.itemsize and not kind.shape
-    return two_bytes and text_attribute(obj, "dtype") == "bfloat16"
+    is_of_keras = role is not Role.OTHER
+    return two_bytes and (is_of_keras or text_attribute(obj, "dtype") == BFLOAT16.name)
 
 
-def _read(file: Hdf5File, address: int, shown: str, selection: Selection) -> np.ndarray:
+def _read(
+    file: Hdf5File, address: int, shown: str, is_bfloat16: bool, selection: Selection
+) -> np.ndarray:
     with file.reading(shown):
-        obj = file.root.at(address)
-        dataset = obj.dataset()
+        dataset = file.root.at(address).dataset()
         if dataset.datatype.refused:
             raise TensorUnreadable(f"{shown} cannot be shown: {dataset.datatype.refused}.")
         values = dataset.read(shown, selection)
-        return values.view(BFLOAT16) if _is_bfloat16(obj, dataset) else values
+        return values.view(BFLOAT16) if is_bfloat16 else values

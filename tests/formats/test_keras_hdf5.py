@@ -126,17 +126,29 @@ def test_keras_2_writes_the_object_tree_too(tmp_path: Path, opened: Any) -> None
     assert {t.role for t in artifact.tensors()} == {Role.WEIGHT, Role.OPTIMIZER, Role.METRIC}
 
 
-def test_bfloat16_weights(tmp_path: Path, opened: Any) -> None:
-    keras = keras_originals.line("keras")
-    layers = [keras.Input((3,)), keras.layers.Dense(2, dtype="bfloat16")]
-    model = keras.Sequential(layers)
-    model.save_weights(tmp_path / "model.weights.h5")
-    kernel = opened(tmp_path / "model.weights.h5").tensors()[0]
-    assert (kernel.dtype, kernel.shape, kernel.nbytes) == ("bfloat16", (3, 2), 12)
-    expected = np.asarray(model.layers[0].kernel)
-    assert kernel.read().dtype == ml_dtypes.bfloat16
+@pytest.mark.parametrize("ending", [".h5", ".keras", ".weights.h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_bfloat16_weights(k: ModuleType, ending: str, tmp_path: Path, opened: Any) -> None:
+    model = k.Sequential([k.Input((3,)), k.layers.Dense(2, dtype="bfloat16")])
+    path = tmp_path / f"model{ending}"
+    (model.save_weights if ending == ".weights.h5" else model.save)(path)
+    artifact = opened(path)
+    (kernel,) = (tensor for tensor in artifact.tensors() if tensor.shape == (3, 2))
+    assert (kernel.dtype, kernel.nbytes) == ("bfloat16", 12)
+    expected = np.asarray(model.get_weights()[0])
+    assert kernel.read().dtype == expected.dtype == ml_dtypes.bfloat16
     np.testing.assert_array_equal(kernel.read(), expected)
     np.testing.assert_array_equal(kernel.read((slice(None, None, -2), 1)), expected[::-2, 1])
+
+
+def test_two_opaque_bytes_of_a_file_that_is_not_of_keras_stay_opaque(
+    tmp_path: Path, opened: Any
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["pairs"] = np.array([b"ab", b"cd"], "V2")
+    (pairs,) = opened(tmp_path / "a.h5").tensors()
+    assert pairs.dtype == "opaque"
+    assert pairs.read().tobytes() == b"abcd"
 
 
 def test_names_spread_over_several_attributes(tmp_path: Path, opened: Any) -> None:
