@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from explorer.formats.artifact import Artifact, Check, Hazard
-from explorer.formats.keras_model import CONFIG, open_model
+from explorer.formats.keras_model import CONFIG, METADATA, is_model, open_model
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.zip_storage import ZipStorage, is_zip
 
 
 def match(storage: Storage) -> Match | None:
-    """Look for a zip with config.json; raises `UnreadableArtifact` where it is cut short."""
+    """Look for a zip with config.json, and the metadata beside it or what tells that of a model.
+
+    Raises `UnreadableArtifact` where it is cut short.
+    """
     if storage.is_folder or not is_zip(storage.read("", 0, 4)):
         return None
     archive = ZipStorage(storage)
-    if archive.has(CONFIG):
+    if archive.has(CONFIG) and (archive.has(METADATA) or is_model(archive)):
         return Match(storage, archive)
     archive.close()
     return None

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from explorer.formats.artifact import Artifact, Hazard
-from explorer.formats.json_tree import LARGEST_JSON, parse_object
-from explorer.formats.keras_model import CONFIG, METADATA, WEIGHTS, open_model
+from explorer.formats.keras_model import CONFIG, METADATA, WEIGHTS, is_model, open_model
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage, escaping_links
 from explorer.formats.zip_storage import ZipStorage
@@ -20,18 +19,8 @@ def match(storage: Storage) -> Match | None:
     """
     if isinstance(storage, ZipStorage) or not storage.is_folder or not storage.has(CONFIG):
         return None
-    if not any(map(storage.has, (METADATA, *WEIGHTS))):
-        return None
-    if not any(map(storage.has, WEIGHTS)) and not _is_model(storage):
-        return None
-    return Match(storage)
-
-
-def _is_model(storage: Storage) -> bool:
-    if (storage.size(CONFIG) or 0) > LARGEST_JSON:
-        return False
-    config = parse_object(storage.read(CONFIG)) or {}
-    return "class_name" in config
+    has_company = any(map(storage.has, (METADATA, *WEIGHTS)))
+    return Match(storage) if has_company and is_model(storage) else None
 
 
 def open(match: Match) -> Artifact:

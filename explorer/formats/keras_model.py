@@ -44,13 +44,28 @@ _ASSETS = "assets"
 _LARGEST_TEXT = 1 << 16
 
 
+def is_model(storage: Storage) -> bool:
+    """Whether config.json is that of a model: the weights lie beside it, or it names a class."""
+    if any(map(storage.has, WEIGHTS)):
+        return True
+    return "class_name" in (read_json(storage, CONFIG) or {})
+
+
+def read_json(storage: Storage, member: str) -> dict[str, Any] | None:
+    """The JSON object in a member, ``None`` where that is none, or too large."""
+    with suppress(UnreadableArtifact):
+        if 0 < (storage.size(member) or 0) <= LARGEST_JSON:
+            return parse_object(storage.read(member))
+    return None
+
+
 def open_model(
     outer: Storage, storage: Storage, format: str, format_name: str, size: int
 ) -> Artifact:
     """The model whose parts ``storage`` holds, a folder or an archive; its weights stay open.
 
     ``outer`` is what the person opened, ``size`` is in bytes on disk. Raises `UnreadableArtifact`
-    where the config is damaged.
+    where neither the config nor the weights can be read.
     """
     model = _KerasModel(outer, storage)
     try:
@@ -67,23 +82,22 @@ class _KerasModel:
         self._outer = outer
         self._storage = storage
         self._reason = ""
-        self._config = self._json(CONFIG)
-        if self._config is None:
-            raise UnreadableArtifact(
-                f"{CONFIG} in {outer.name} is not the JSON of a model: it is damaged, or larger "
-                f"than {bytes_text(LARGEST_JSON)}. Copy or download the archive again."
-            )
-        self._metadata = self._json(METADATA)
+        self._config = read_json(storage, CONFIG)
+        self._metadata = read_json(storage, METADATA)
         self._model: LayerConfig | None = read_config(self._config)
         self._member = next(filter(storage.has, WEIGHTS), "")
         self._weights = self._open_weights()
+        if self._config is None and self._weights is None:
+            raise UnreadableArtifact(f"{self._no_config} {self._reason}")
         self.tensors: Callable[[], tuple[Tensor, ...]] = cache(lambda: self._labels.labelled())
 
-    def _json(self, member: str) -> dict[str, Any] | None:
-        with suppress(UnreadableArtifact):
-            if 0 < (self._storage.size(member) or 0) <= LARGEST_JSON:
-                return parse_object(self._storage.read(member))
-        return None
+    @property
+    def _no_config(self) -> str:
+        return (
+            f"{CONFIG} in {self._outer.name} is not the JSON of a model: it is damaged, or larger "
+            f"than {bytes_text(LARGEST_JSON)}. So the layers are not known; copy or download it "
+            "again."
+        )
 
     def _open_weights(self) -> WeightsStore | None:
         if not self._member:
@@ -154,25 +168,26 @@ class _KerasModel:
     # What else is known
 
     def _configs(self) -> Iterator[Config]:
-        yield Config(CONFIG, self._config)
-        if self._metadata is not None:
-            yield Config(METADATA, self._metadata)
+        for member, value in ((CONFIG, self._config), (METADATA, self._metadata)):
+            if value is not None:
+                yield Config(member, value)
 
     def _hazards(self) -> Iterator[Hazard]:
         if self._weights is not None:
             yield from self._weights.hazards()
 
     def _checks(self) -> Iterator[Check]:
-        for member in (CONFIG, METADATA):
+        for member, value in ((CONFIG, self._config), (METADATA, self._metadata)):
             if self._storage.has(member):
-                is_json = self._json(member) is not None
-                yield Check("json", member, "" if is_json else "It is no JSON object.")
+                yield Check("json", member, "It is no JSON object." if value is None else "")
         if self._weights is not None:
             yield from self._weights.checks()
         else:
             yield Check("weights", self._member or WEIGHTS[0], self._reason)
 
     def _notes(self) -> Iterator[str]:
+        if self._config is None:
+            yield self._no_config
         if self._reason:
             yield self._reason
         if self._metadata is None:

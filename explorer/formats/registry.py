@@ -57,7 +57,12 @@ FORMATS: tuple[Format, ...] = (
         "a .index file that ends in the SSTable magic number",
         "tf_checkpoint",
     ),
-    Format("Keras archive", (".keras",), "a zip file with config.json", "keras_archive"),
+    Format(
+        "Keras archive",
+        (".keras",),
+        "a zip file with config.json that names a class, or metadata.json or weights beside it",
+        "keras_archive",
+    ),
     Format(
         "Keras folder",
         ("",),

@@ -177,18 +177,41 @@ def test_damaged_weights_leave_the_architecture_readable(
     assert shown["model.weights.h5"] == "damaged"
 
 
-def test_a_config_that_is_no_json_is_refused(corpus: Path, tmp_path: Path) -> None:
-    bad = {"config_json": b"{ not json"}
+_NO_JSON = [b"{ not json", b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"]
+
+
+@pytest.mark.parametrize("config", _NO_JSON, ids=["cut short", "nested too deep"])
+def test_a_damaged_config_leaves_the_weights_readable(
+    config: bytes, corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    whole = opened(corpus / "sleep_stages.keras")
+    path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, config_json=config)
+    artifact = opened(path)
+    assert keras_originals.bag(values(artifact)) == keras_originals.bag(values(whole))
+    assert artifact.parameters() == whole.parameters() > 0
+    assert "config.json in a.keras is not the JSON of a model" in artifact.notes[0]
+    assert (artifact.contents.weights, artifact.contents.architecture) == (Tri.YES, Tri.NO)
+    assert [c.where for c in artifact.checks() if c.problem] == ["config.json"]
+    assert {node.name: node.kind for node in artifact.root.children()}["config.json"] == "damaged"
+
+
+def test_damaged_config_and_weights_are_refused(corpus: Path, tmp_path: Path) -> None:
+    bad: dict[str, bytes | None] = {"config_json": _NO_JSON[0], "model_weights_h5": b"nothing"}
     path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bad)
     with pytest.raises(UnreadableArtifact, match=r"config\.json in a\.keras is not the JSON"):
         open_artifact(str(path))
 
 
-def test_a_config_nested_too_deep_is_refused(corpus: Path, tmp_path: Path) -> None:
-    bad = {"config_json": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"}
-    path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, **bad)
-    with pytest.raises(UnreadableArtifact, match="is not the JSON of a model"):
-        open_artifact(str(path))
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(b'{"model_type": "bert"}', "unknown"), (b'{"class_name": "M"}', "keras_archive")],
+)
+def test_a_zip_with_some_other_config_is_an_archive(
+    config: bytes, expected: str, tmp_path: Path, opened: Any
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr("config.json", config)
+    assert opened(tmp_path / "a.zip").format == expected
 
 
 def test_models_inside_models_without_end_stop(corpus: Path, tmp_path: Path, opened: Any) -> None:
@@ -230,13 +253,16 @@ def test_a_member_that_expands_without_bound_is_not_unpacked(
     assert artifact.tensors() == ()
 
 
-def test_a_config_that_declares_too_much_is_not_read(corpus: Path, tmp_path: Path) -> None:
+def test_a_config_that_declares_too_much_is_not_read(
+    corpus: Path, tmp_path: Path, opened: Any
+) -> None:
     data = bytearray((corpus / "sleep_stages.keras").read_bytes())
     listed = data.index(b"config.json", data.index(b"PK\x01\x02")) - 46
     data[listed + 24 : listed + 28] = (1 << 31).to_bytes(4, "little")  # its unpacked size
     (tmp_path / "a.keras").write_bytes(data)
-    with pytest.raises(UnreadableArtifact, match=r"or larger than 64\.0 MB"):
-        open_artifact(str(tmp_path / "a.keras"))
+    artifact = opened(tmp_path / "a.keras")
+    assert "or larger than 64.0 MB" in artifact.notes[0]
+    assert [config.where for config in artifact.configs()] == ["metadata.json"]
 
 
 @pytest.mark.parametrize("name", ["../../evil.txt", "/etc/evil", "a\\..\\evil", "C:/evil"])
