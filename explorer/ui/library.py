@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.formats.text import bytes_text
+from explorer.ui.notices import Question
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Session
 from explorer.ui.tables import Index
 from explorer.ui.theme import color, ui_font
@@ -279,7 +280,23 @@ class Library(QFrame):
     def _remove(self) -> None:
         entry = self.view.currentIndex().data(_ENTRY)
         if entry is not None and not isinstance(entry, tuple):
+            self._ask_to_remove(entry)
+
+    def _ask_to_remove(self, entry: Entry) -> None:
+        """Only a model that is nowhere else is lost, so only that is asked about."""
+        if isinstance(entry, ArtifactEntry) or entry.is_saved:
             self._session.remove(entry)
+            return
+        Question(
+            self.window(),
+            self.tr("Remove {name}?").format(name=entry.title),
+            self.tr(
+                "It was never saved: once it is off the list, what it learned is lost. To keep it, "
+                "save it in the Lab first."
+            ),
+            self.tr("Remove it"),
+            lambda yes: self._session.remove(entry) if yes else None,
+        ).open()
 
     def _menu(self, where: QPoint) -> None:
         entry = self.view.indexAt(where).data(_ENTRY)
@@ -294,7 +311,7 @@ class Library(QFrame):
                 self.tr("Show in folder"),
                 lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(_folder_of(path))),
             )
-        menu.addAction(self.tr("Take off the list"), lambda: self._session.remove(entry))
+        menu.addAction(self.tr("Take off the list"), lambda: self._ask_to_remove(entry))
         menu.popup(self.view.viewport().mapToGlobal(where))
 
 

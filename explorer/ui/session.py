@@ -53,6 +53,7 @@ class ModelEntry:
     trained: Trained
     number: int = 1
     """Counts the models of the same kind, so that each has a title of its own."""
+    is_saved: bool = False
 
     @property
     def title(self) -> str:
@@ -298,6 +299,8 @@ class Session(QObject):
 
     def record_saved(self, saved: Saved, method: str, model: ModelRef) -> None:
         """Remember that this program wrote the artifact, and from which model."""
+        for entry in self.models:
+            entry.is_saved = entry.is_saved or entry.ref.model_id == model.model_id
         note = {
             "method": method,
             "model": model.model_id,

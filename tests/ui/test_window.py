@@ -9,9 +9,10 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog, QLineEdit, QListView
+from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QListView
 
 from explorer.ui.driver import Driver
+from explorer.ui.session import Entry
 from explorer.ui.theme import Theme, current_theme
 
 
@@ -121,6 +122,33 @@ def test_the_same_seed_trains_the_same_model(driver: Driver) -> None:
     assert first.trained.metrics == second.trained.metrics
     driver.enter("lab.seed", 7)
     assert driver.train().trained.metrics != first.trained.metrics
+
+
+def press_delete(driver: Driver, entry: Entry) -> None:
+    driver.pick(entry)
+    QTest.keyClick(driver.find(QListView, "library.list"), Qt.Key.Key_Delete)
+
+
+def test_a_model_that_was_never_saved_is_removed_only_after_a_question(driver: Driver) -> None:
+    session = driver.window.session
+    model = driver.train()
+    press_delete(driver, model)
+    driver.until(driver.asked, "a question")
+    assert "never saved" in driver.find(QLabel, "question.text").text()
+    driver.answer(proceed=False)
+    assert session.models == [model]
+    press_delete(driver, model)
+    driver.answer(proceed=True)
+    assert session.models == []
+
+    saved = driver.train()
+    driver.click("save.method.keras_archive")
+    driver.click("save.run")
+    driver.until(lambda: session.artifacts, "the artifact")
+    press_delete(driver, session.artifacts[0])
+    press_delete(driver, saved)
+    assert not driver.asked()
+    assert session.models == session.artifacts == []
 
 
 def test_every_accepting_method_saves(driver: Driver) -> None:
