@@ -35,6 +35,7 @@ from explorer.engine.messages import (
 )
 from explorer.engine.process import Ending, WorkerProcess
 from explorer.engine.transport import headers_of
+from explorer.lab.placing import remove_leftovers
 
 _CANCEL_SECONDS = 0.5
 _STANDBY_SECONDS = 1.0
@@ -147,6 +148,7 @@ class EngineClient:
         self._active: WorkerProcess | None = None
         self._standby: WorkerProcess | None = None
         self._idle: object = None
+        self._saved_to: set[Path] = set()
         self._failed_starts = 0
         self._start_error: Failed | None = None
         self._closed = False
@@ -300,6 +302,7 @@ class EngineClient:
 
     def _bury(self, worker: WorkerProcess, ending: Ending) -> None:
         """A worker has ended, expected or not."""
+        self._tidy_up()
         if worker.ready:
             self._failed_starts = 0
         else:
@@ -321,6 +324,12 @@ class EngineClient:
         if job is not None:
             job.tell(_failure(job.id, ending, _TAKEN_OVER))
         self._dispatch()
+
+    def _tidy_up(self) -> None:
+        """Remove what saves of dead workers left; what a living one writes is locked."""
+        for folder in self._saved_to:
+            with contextlib.suppress(OSError):
+                remove_leftovers(folder)
 
     def _wait_for_standby(self) -> None:
         """Start a standby if nothing has been asked for a while, so that it takes no job's time."""
@@ -348,6 +357,8 @@ class EngineClient:
             return
         job = self._running = self._waiting.popleft()
         self._idle = None
+        if isinstance(job.request, Save):
+            self._saved_to.add(Path(job.request.target).parent)
         self._become(Phase.BUSY, "")
         self._active.send(Envelope(job.id, job.request), job.inputs)
 
@@ -376,6 +387,7 @@ class EngineClient:
             worker.kill()
         for worker in workers:
             worker.join(_CANCEL_SECONDS)
+        self._tidy_up()
         self._active = self._standby = None
         jobs = [*filter(None, [self._running]), *self._waiting]
         self._running = None

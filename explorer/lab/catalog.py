@@ -22,6 +22,7 @@ from explorer.lab.methods import (
     SaveMethod,
     loader_for_save,
     usual_loader,
+    written_by,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "Variant",
     "loader_for_save",
     "usual_loader",
+    "written_by",
 ]

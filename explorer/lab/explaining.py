@@ -155,7 +155,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ("", r"No space left on device|disk full", "The disk is full. Make room and save again."),
     (
         "",
-        r"Permission denied|Read-only file system|Access is denied",
+        r"Permission denied|Operation not permitted|Read-only file system|Access is denied",
         "This place cannot be written or read by you. Choose another folder.",
     ),
     (

@@ -7,18 +7,23 @@ and tf-keras 2.21.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from explorer.lab.demos import Line, Variant
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A save the library refuses: its error, and why in plain words."""
+    """A save the library refuses: its error, and why in plain words.
+
+    It takes the same call all the same where the name has the ending of one of the methods that
+    ``unless`` lists, and then does what that method does.
+    """
 
     error: str
     message_start: str
     reason: str
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,12 @@ class SaveMethod:
     calls_by_variant: Mapping[Variant, str] | None = None
 
     def call_for(self, variant: Variant) -> str:
-        """The call made for this variant."""
+        """The call made for this variant, with ``{name}`` in it."""
         return (self.calls_by_variant or {}).get(variant, self.call)
+
+    def call_on(self, variant: Variant, name: str) -> str:
+        """The call made for this variant to save to ``name``, as Python code."""
+        return self.call_for(variant).format(name=name.replace('"', '\\"'))
 
     def kept(self, variant: Variant) -> tuple[str, ...]:
         """What the artifact of this variant holds."""
@@ -76,12 +85,15 @@ _ENDING = Refused(
     "The filename must end in `.weights.h5`.",
     "Keras 3 writes weights only to files that end in .weights.h5. "
     "Use “Weights today”, or the Keras 2 line.",
+    unless=("weights_today",),
 )
+_ENDING_OF_CHECKPOINT = replace(_ENDING, unless=())
 _SAVE_FORMAT = Refused(
     "ValueError",
     "The `save_format` argument is deprecated in Keras 3.",
     "Keras 3 chooses the format by the file's ending and no longer writes SavedModel folders with "
     "save(). Use “Export” for a folder that serves, or .keras to go on working with the model.",
+    unless=("keras_archive", "whole_h5"),
 )
 _NOT_FUNCTIONAL = Refused(
     "NotImplementedError",
@@ -89,12 +101,15 @@ _NOT_FUNCTIONAL = Refused(
     "model.",
     "A whole-model HDF5 file describes the layers as data; a subclassed model has its structure "
     "in Python code. Use method 4 to run it anywhere, or method 1 to keep its weights.",
+    unless=("keras_archive", "keras_saved_model"),
 )
 _TRACED = (
     "Saves, but goes wrong on loading without an error: with @tf.function on call, Keras 3 "
     "restores the variables and the traced function still answers with others. Predict shows by "
     "how much."
 )
+_FILE_ENDINGS = (".h5", ".hdf5", ".keras", ".tflite")
+"""By which Keras and loaders tell files apart, so that no folder shall have them."""
 _NEEDS_CLASS = "Holds the name of the class, not its code: loads only with custom_objects given."
 
 SAVE_METHODS: Mapping[str, SaveMethod] = {
@@ -129,7 +144,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             targets={"functional": "2_keras_model", "subclass": "2_selfdefined_model"},
             is_folder=True,
             loader="load_model",
-            avoided=(".h5", ".hdf5", ".keras"),
+            avoided=_FILE_ENDINGS,
             refused=dict.fromkeys(
                 (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _SAVE_FORMAT
             ),
@@ -165,6 +180,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             about="A folder for serving: runs without the model's Python code.",
             notes_say="whole model, no optimizer",
             targets={"functional": "4_keras_model", "subclass": "4_selfdefined_model"},
+            avoided=_FILE_ENDINGS,
             is_folder=True,
             loader="saved_model",
             keeps_by_variant=dict.fromkeys(_SUBCLASSES, ("weights", "graph", "signatures")),
@@ -183,11 +199,12 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             about="Index and data files for resuming. Needs the model's code to load.",
             notes_say="weights alone, as method 1",
             targets={"functional": "checkpoints", "subclass": "checkpoints"},
+            avoided=_FILE_ENDINGS,
             is_folder=True,
             loader="load_weights",
             keeps_by_variant={Variant.SUBCLASS_2: ("weights",)},
             refused=dict.fromkeys(
-                (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _ENDING
+                (Variant.FUNCTIONAL_3, Variant.SUBCLASS_3, Variant.PORTED_3), _ENDING_OF_CHECKPOINT
             ),
         ),
         SaveMethod(
@@ -216,6 +233,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             keeps=("weights", "graph", "signatures"),
             about="A SavedModel folder for serving, without the training parts.",
             targets={"functional": "2_exported_model", "subclass": "2_exported_model"},
+            avoided=_FILE_ENDINGS,
             is_folder=True,
             loader="saved_model",
             today=True,
@@ -249,6 +267,7 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             keeps=("weights", "optimizer"),
             about="Follows the objects, so it is right for every model. Needs the code to load.",
             targets={"functional": "checkpoints_today", "subclass": "checkpoints_today"},
+            avoided=_FILE_ENDINGS,
             is_folder=True,
             loader="restore_checkpoint",
             today=True,
@@ -258,17 +277,28 @@ SAVE_METHODS: Mapping[str, SaveMethod] = {
             key="tflite",
             number="6",
             title="TensorFlow Lite",
-            call="tf.lite.TFLiteConverter.from_keras_model(model).convert()",
+            call='Path("{name}").write_bytes('
+            "tf.lite.TFLiteConverter.from_keras_model(model).convert())",
             load_call='tf.lite.Interpreter("{name}")',
             keeps=("weights", "graph", "signatures"),
             about="One file for phones and small devices; inference alone.",
             targets={"functional": "6_model.tflite", "subclass": "6_model.tflite"},
+            endings=(".tflite",),
             is_folder=False,
             loader="tflite",
             today=True,
         ),
     )
 }
+
+
+def written_by(method: SaveMethod, variant: Variant, name: str) -> SaveMethod | None:
+    """The method whose artifact the call of ``method`` leaves at ``name``; ``None``: refused."""
+    refused = method.refusal(variant)
+    if refused is None:
+        return method
+    others = (SAVE_METHODS[key] for key in refused.unless)
+    return next((other for other in others if other.name_fits(name)), None)
 
 
 @dataclass(frozen=True)

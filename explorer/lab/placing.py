@@ -31,14 +31,12 @@ def staged(target: Path, *, replace: bool) -> Iterator[Path]:
     """A path to write to, with the target's name; moved to ``target`` if the block succeeds.
 
     If anything fails, what was at ``target`` stays. Raises `OSError`, and `TargetError` where
-    something is there that may not be replaced. Without ``replace`` nothing may; this is told at
-    the end, so that a call that fails by itself says its own reason.
+    nothing can be written, or something is there that may not be replaced. Without ``replace``
+    nothing may; this is told at the end, so that a call that fails by itself says its own reason.
     """
     if replace:
         _check(target, replace)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(target.parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
+    folder = _staging_folder(target.parent)
     try:
         with _locked(folder):
             new = folder / "new" / target.name
@@ -52,6 +50,18 @@ def staged(target: Path, *, replace: bool) -> Iterator[Path]:
             _move(new, target, folder / "old")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _staging_folder(parent: Path) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(parent)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise TargetError(
+            f"The folder {parent} cannot be written: {why}. Choose another folder."
+        ) from error
 
 
 def _name_target(error: Exception, written: Path, asked: Path) -> None:

@@ -109,27 +109,6 @@ class ElidedLabel(QLabel):
         super().setText(self.fontMetrics().elidedText(self._full, mode, max(self.width(), 24)))
 
 
-class FittingLabel(ElidedLabel):
-    """Shows the first of its texts that there is room for; the tooltip has the first of all."""
-
-    def __init__(self, text: str = "", role: str = "", *, name: str = "") -> None:
-        self._shorter: tuple[str, ...] = ()
-        super().__init__(text, role, name=name)
-
-    def setText(self, text: str, *shorter: str) -> None:
-        """The text, and what may stand in for it, longest first."""
-        self._shorter = shorter
-        super().setText(text)
-
-    def _elide(self) -> None:
-        metrics = self.fontMetrics()
-        for text in (self._full, *self._shorter):
-            if metrics.horizontalAdvance(text) <= self.width():
-                QLabel.setText(self, text)
-                return
-        super()._elide()
-
-
 def chip(text: str, tone: str = "neutral", name: str = "") -> QLabel:
     """A small rounded badge; ``tone`` is neutral, accent, ok, warning, danger or code."""
     widget = label(text, name=name)

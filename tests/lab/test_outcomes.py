@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 
 from explorer.engine.messages import Failed, Load, LoadRef, ModelRef, Predict, Result, Save
 from explorer.engine.transport import named_headers
+from explorer.formats.registry import open_artifact
 from explorer.lab.catalog import (
     DEMOS,
     LOADERS,
@@ -26,6 +28,7 @@ from explorer.lab.catalog import (
     Line,
     Variant,
     loader_for_save,
+    written_by,
 )
 from explorer.lab.data import training_data
 from tests.engine.bench import Bench, working
@@ -197,6 +200,43 @@ def test_the_catalogue_knows_what_is_refused(variant: Variant) -> None:
             if row.partition(" with ")[0] == key
         )
         assert wrong == (refused is not None or variant in (method.caution or {}))
+
+
+REFUSED = [
+    (variant, key, name)
+    for variant in Variant
+    for key, method in SAVE_METHODS.items()
+    if method.refusal(variant)
+    for name in ("plain", "a.h5", "a.hdf5", "a.weights.h5", "a.keras")
+]
+
+
+@pytest.mark.parametrize(("variant", "key", "name"), REFUSED)
+def test_the_catalogue_knows_which_names_make_a_refused_call_succeed(
+    matrix: Matrix, variant: Variant, key: str, name: str, tmp_path: Path
+) -> None:
+    method = SAVE_METHODS[key]
+    refused, written = method.refusal(variant), written_by(method, variant, name)
+    ref, _, _ = matrix.model(variant)
+    ended = matrix.bench.ask(Save(ref, key, str(tmp_path / name)))
+    assert refused is not None
+    if written is None:
+        assert isinstance(ended, Failed)
+        assert f"{ended.exception}: {ended.message}".startswith(
+            f"{refused.error}: {refused.message_start}"
+        )
+        assert not (tmp_path / name).exists()
+        return
+    assert isinstance(ended, Result), ended
+    usual = tmp_path / f"usual{Path(name).suffix}"
+    if written.key == "weights_today":
+        usual = tmp_path / "usual.weights.h5"
+    matrix.bench.save(ref, written.key, usual)
+    with (
+        closing(open_artifact(str(tmp_path / name))) as found,
+        closing(open_artifact(str(usual))) as expected,
+    ):
+        assert (found.format, found.contents) == (expected.format, expected.contents)
 
 
 def test_the_notes_call_of_method_four_fails_on_keras_3(matrix: Matrix) -> None:

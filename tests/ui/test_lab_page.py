@@ -25,8 +25,9 @@ from PySide6.QtWidgets import (
 
 from explorer.ui.driver import Driver
 from explorer.ui.lab.fields import WholeNumber
+from explorer.ui.labels import FittingLabel
 from explorer.ui.theme import Theme, current_theme, ui_font
-from explorer.ui.widgets import ComboBox, FittingLabel
+from explorer.ui.widgets import ComboBox
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -10,7 +13,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 
+from explorer.lab.catalog import SAVE_METHODS
 from explorer.ui.driver import Driver
+from explorer.ui.labels import CodeLabel
 from explorer.ui.widgets import ElidedLabel
 
 
@@ -108,6 +113,149 @@ def test_no_question_where_the_library_refuses_all_the_same(
     assert "ValueError: The filename must end in" in notice.text
     assert not driver.asked()
     assert (workspace / "1_weight.h5").read_text() == "here before"
+
+
+def test_a_refused_call_is_accepted_under_a_fitting_name(driver: Driver, workspace: Path) -> None:
+    driver.click("save.method.weights_h5")
+    verdict = driver.find(QLabel, "save.verdict.weights_h5")
+    button = driver.find(QPushButton, "save.run")
+    assert (verdict.text(), button.text()) == ("refused", "Try it all the same")
+    driver.enter("save.target", "ok.weights.h5")
+    assert (verdict.text(), button.text()) == ("accepted", "Save · ok.weights.h5")
+    driver.click("save.run")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    entry = driver.window.session.artifacts[0]
+    assert (entry.artifact.format, entry.method) == ("keras_weights_hdf5", "weights_today")
+    save(driver, "weights_h5", "ok.weights.h5")
+    driver.until(driver.asked, "a question")
+    assert "an HDF5 weights file that this app" in driver.find(QLabel, "question.text").text()
+    before = (workspace / "ok.weights.h5").stat().st_mtime_ns
+    driver.answer(proceed=True)
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    assert (workspace / "ok.weights.h5").stat().st_mtime_ns > before
+    driver.click("nav.lab")
+    driver.click("save.method.export")
+    assert verdict.text() == "refused"
+
+
+def test_a_refused_call_asks_too_before_a_model_that_is_there(
+    driver: Driver, workspace: Path, corpus: Path
+) -> None:
+    there = (corpus / "emotion_model.hdf5").read_bytes()
+    (workspace / "1_weight.h5").write_bytes(there)
+    save(driver, "weights_h5")
+    driver.until(driver.asked, "a question")
+    driver.answer(proceed=True)
+    assert "ValueError: The filename must end in" in driver.notice().text
+    assert (workspace / "1_weight.h5").read_bytes() == there
+
+
+@pytest.mark.parametrize("method", ["export", "saved_model", "checkpoint"])
+@pytest.mark.parametrize("ending", [".keras", ".h5", ".hdf5", ".tflite"])
+def test_no_folder_gets_the_name_of_a_file(
+    driver: Driver, workspace: Path, method: str, ending: str
+) -> None:
+    save(driver, method, f"folder{ending}")
+    assert_refused(driver, "which makes a folder", ending)
+    assert list(workspace.iterdir()) == []
+
+
+SIZES = [(960, 620), (1100, 700), (1440, 900)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_chosen_card_shows_the_whole_call_with_the_name_typed(
+    driver: Driver, size: tuple[int, int]
+) -> None:
+    before = driver.window.size()
+    driver.window.resize(*size)
+    variant = driver.window.lab.settings.settings().variant
+    for key, method in SAVE_METHODS.items():
+        driver.click(f"save.method.{key}")
+        for name in ("short", "a_name_that_is_rather_long_" * 3, 'quo"ted name 日本語'):
+            driver.enter("save.target", "x")
+            driver.window.lab.saving.target.setText(name)
+            shown = driver.find(CodeLabel, f"save.call.{key}")
+            lines = shown.text().split("\n")
+            typed = name.replace('"', '\\"')
+            assert "".join(lines) == method.call_on(variant, name)
+            assert typed in "".join(lines)
+            assert max(map(shown.fontMetrics().horizontalAdvance, lines)) <= shown.width()
+            needed = len(lines) * shown.fontMetrics().height()
+            driver.until(lambda: shown.height() >= needed, "room for the call")  # noqa: B023
+    driver.click("save.method.export")
+    other = driver.find(CodeLabel, "save.call.keras_saved_model")
+    assert other.text().startswith('model.save("2_keras_')
+    assert other.toolTip() == 'model.save("2_keras_model", save_format="tf")'
+    driver.window.resize(before)
+    driver.pause(50)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names a folder of Linux")
+def test_a_workspace_that_cannot_be_written_is_told_once_and_plainly(
+    driver: Driver, workspace: Path
+) -> None:
+    driver.window.session.set_workspace(Path("/sys"))
+    save(driver, "keras_archive")
+    assert_refused(driver, "The workspace folder /sys cannot be written: ", "top of the window")
+    driver.clear_notice()
+    driver.click("save.all")
+    assert_refused(driver, "The workspace folder /sys cannot be written: ")
+    text = driver.notice().text
+    assert "Errno" not in text
+    assert "PermissionError" not in text
+    assert text.count("/sys") == 1
+    driver.clear_notice()
+    driver.window.session.set_workspace(Path("/proc/there/is/none"))
+    save(driver, "keras_archive")
+    assert_refused(driver, "/proc/there/is/none cannot be made: ")
+
+
+def test_a_workspace_that_is_a_file_is_told(driver: Driver, workspace: Path) -> None:
+    file = workspace / "file"
+    file.write_text("mine")
+    driver.window.session.set_workspace(file)
+    save(driver, "keras_archive")
+    assert_refused(driver, f"The workspace {file} is a file, and no folder.")
+    assert file.read_text() == "mine"
+
+
+def left_behind(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_cancelled_saves_are_counted_and_leave_nothing_behind(
+    driver: Driver, workspace: Path
+) -> None:
+    driver.click("save.all")
+    session = driver.window.session
+    driver.until(lambda: session.artifacts, "the first artifact")
+    driver.click("lab.cancel")
+    notice = driver.notice()
+    found = re.fullmatch(r"Cancelled: (\d) saved, (\d) not", notice.title)
+    assert found, notice
+    assert notice.level == "warning"
+    assert int(found[1]) + int(found[2]) == 7
+    assert "6_model.tflite" in notice.text
+    assert not driver.window.lab.busy
+    driver.until(lambda: not left_behind(workspace), "the leftovers to go")
+    driver.until(lambda: session.opening == 0, "the artifacts")
+    assert len(names_of(driver)) == int(found[1]) == len(list(workspace.iterdir()))
+    driver.engine_ready()
+
+
+def test_a_window_closed_in_a_save_leaves_nothing_behind(
+    driver: Driver, new_driver: Callable[[], Driver]
+) -> None:
+    mine = new_driver()
+    mine.engine_ready()
+    mine.train()
+    workspace = mine.window.session.places.workspace
+    mine.click("save.all")
+    mine.until(lambda: workspace.exists() and left_behind(workspace), "a save to begin")
+    mine.window.close()
+    mine.window.shut_down()
+    assert left_behind(workspace) == []
 
 
 def test_saving_by_every_method_leaves_out_what_must_stay(driver: Driver, workspace: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -14,9 +14,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.lab.catalog import SAVE_METHODS, DemoSettings, SaveMethod, Variant
+from explorer.lab.catalog import (
+    SAVE_METHODS,
+    DemoSettings,
+    Refused,
+    SaveMethod,
+    Variant,
+    written_by,
+)
 from explorer.ui.lab.differences import differences
 from explorer.ui.lab.targets import name_problem
+from explorer.ui.labels import CodeLabel
 from explorer.ui.session import ModelEntry
 from explorer.ui.widgets import (
     ChipRow,
@@ -40,6 +48,7 @@ class MethodCard(QFrame):
     def __init__(self, method: SaveMethod) -> None:
         super().__init__()
         self.method = method
+        self._variant = Variant.FUNCTIONAL_3
         self.setProperty("role", "choice")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         describe(self, f"save.method.{method.key}", method.title, method.about)
@@ -56,7 +65,7 @@ class MethodCard(QFrame):
         self._verdict = chip("", name=f"save.verdict.{method.key}")
         row.addWidget(self._verdict)
         column.addLayout(row)
-        self._call = ElidedLabel("", "monoMuted")
+        self._call = CodeLabel(name=f"save.call.{method.key}")
         column.addWidget(self._call)
         self._keeps = ChipRow(f"save.keeps.{method.key}")
         column.addWidget(self._keeps)
@@ -66,36 +75,46 @@ class MethodCard(QFrame):
         column.addWidget(self._more)
         self._more.hide()
 
-    def show_variant(self, settings: DemoSettings, target: str) -> None:
-        """What the method does with this model on this Keras line."""
-        variant = settings.variant
-        self._call.setText(self.method.call_for(variant).format(name=target))
-        refused = self.method.refusal(variant)
-        caution = (self.method.caution or {}).get(variant, "")
-        more = []
-        if refused is not None:
+    def show_variant(self, settings: DemoSettings) -> None:
+        """What the method does with this model on this Keras line, under the notes' own name."""
+        self._variant = settings.variant
+        self.show_target(self.method.targets[settings.demo])
+
+    def show_target(self, name: str) -> None:
+        """The call that saves to ``name``, and what comes of it: the library goes by the ending."""
+        variant = self._variant
+        self._call.setText(self.method.call_on(variant, name))
+        refused, written = self.method.refusal(variant), written_by(self.method, variant, name)
+        if written is not None:
+            self._show_accepted(written)
+        elif refused is not None:
             set_tone(self._verdict, self.tr("refused"), "danger")
             self._about.setText(self.tr(refused.reason))
-            more.append(f"{refused.error}: {refused.message_start}")
-        elif caution:
-            set_tone(self._verdict, self.tr("with a catch"), "warning")
-            self._about.setText(self.tr(caution))
-        else:
-            set_tone(self._verdict, self.tr("accepted"), "ok")
-            self._about.setText(self.tr(self.method.about))
+        self._more.setText("\n".join(self._all_there_is_to_say(None if written else refused)))
+        kept = (written or self.method).kept(variant)
+        self._keeps.show_texts(map(self.tr, kept), "ok" if written else "neutral")
+
+    def _show_accepted(self, written: SaveMethod) -> None:
+        caution = (written.caution or {}).get(self._variant, "")
+        verdict = self.tr("with a catch") if caution else self.tr("accepted")
+        set_tone(self._verdict, verdict, "warning" if caution else "ok")
+        about = self.tr(caution or written.about)
+        if written is not self.method:
+            other = self.tr("With this ending it does what “{title}” does.")
+            about = f"{other.format(title=self.tr(written.title))} {self.tr(caution)}".strip()
+        self._about.setText(about)
+
+    def _all_there_is_to_say(self, refused: Refused | None) -> list[str]:
+        lines = [f"{refused.error}: {refused.message_start}"] if refused else []
         if self.method.notes_say:
             says = self.tr("The notes say: {text}.")
-            more.append(says.format(text=self.tr(self.method.notes_say)))
-        self._more.setText("\n".join(more))
-        self._show_keeps(variant, refused is None)
-
-    def _show_keeps(self, variant: Variant, accepted: bool) -> None:
-        kept = [self.tr(text) for text in self.method.kept(variant)]
-        self._keeps.show_texts(kept, "ok" if accepted else "neutral")
+            lines.append(says.format(text=self.tr(self.method.notes_say)))
+        return lines
 
     def set_chosen(self, chosen: bool) -> None:
         """Mark it; the chosen one says all there is to say."""
         self.setProperty("chosen", "true" if chosen else "false")
+        self._call.set_whole(chosen)
         self._more.setVisible(chosen and bool(self._more.text()))
         restyle(self)
 
@@ -187,7 +206,7 @@ class SavePanel(QWidget):
             self.target, "save.target", self.tr("Name of the artifact"), self.tr("In the workspace")
         )
         caption.setBuddy(self.target)
-        self.target.textChanged.connect(self._refresh_button)
+        self.target.textChanged.connect(self._name_changed)
         row.addWidget(caption)
         row.addWidget(self.target, 1)
         return holder
@@ -202,8 +221,8 @@ class SavePanel(QWidget):
         self._has_model = model is not None
         self._say_which(model, shown)
         if changed:
-            for key, card in self._cards.items():
-                card.show_variant(settings, SAVE_METHODS[key].targets[settings.demo])
+            for card in self._cards.values():
+                card.show_variant(settings)
             self.choose(self._chosen)
         self._refresh_button()
 
@@ -226,12 +245,22 @@ class SavePanel(QWidget):
 
     def choose(self, key: str) -> None:
         """Make a method the chosen one."""
-        self._chosen = key
+        before, self._chosen = self._chosen, key
         for other, card in self._cards.items():
             card.set_chosen(other == key)
-        self._area.ensureWidgetVisible(self._cards[key], 0, 12)
         if self._settings is not None:
+            self._cards[before].show_variant(self._settings)
             self.target.setText(SAVE_METHODS[key].targets[self._settings.demo])
+        self._refresh_button()
+        QTimer.singleShot(0, self._cards[key], self._show_chosen)  # once it has its new height
+
+    def _show_chosen(self) -> None:
+        self._area.ensureWidgetVisible(self._cards[self._chosen], 0, 12)
+
+    def _name_changed(self, name: str) -> None:
+        if self._settings is not None:
+            notes_name = SAVE_METHODS[self._chosen].targets[self._settings.demo]
+            self._cards[self._chosen].show_target(name.strip() or notes_name)
         self._refresh_button()
 
     def chosen(self) -> str:
@@ -243,7 +272,7 @@ class SavePanel(QWidget):
             return
         method, variant = SAVE_METHODS[self._chosen], self._settings.variant
         name = self.target.text().strip()
-        if method.refusal(variant) is not None:
+        if written_by(method, variant, name) is None:
             text = self.tr("Try it all the same")
         else:
             text = self.tr("Save · {name}").format(name=name) if name else self.tr("Save")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -11,19 +11,20 @@ from PySide6.QtWidgets import QWidget
 
 from explorer.engine.messages import Save, Saved
 from explorer.formats.text import bytes_text, count_text, duration_text
-from explorer.lab.catalog import SAVE_METHODS
+from explorer.lab.catalog import SAVE_METHODS, written_by
 from explorer.ui.background import run_in_pool
 from explorer.ui.engine_link import EngineLink, Task
-from explorer.ui.lab.targets import Target, described, look_at, name_problem
-from explorer.ui.notices import Notice, Question, notice_for
+from explorer.ui.lab.targets import Target, described, folder_problem, look_at, name_problem
+from explorer.ui.notices import Notice, Question, failure_text, notice_for
 from explorer.ui.session import ModelEntry, Session
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One save to be done."""
+    """One save to be done; ``written`` is the method whose artifact the call leaves there."""
 
     method: str
+    written: str
     target: Path
     replace: bool
 
@@ -38,6 +39,7 @@ class Saver(QObject):
         super().__init__(window)
         self._session, self._engine, self._window = session, engine, window
         self._task: Task | None = None
+        self._batch: _Batch | None = None
         self._looking = False
 
     @property
@@ -46,7 +48,9 @@ class Saver(QObject):
         return self._task is not None or self._looking
 
     def cancel(self) -> None:
-        """Stop the save that runs; the old artifact stays."""
+        """Stop the save that runs and those to follow; the old artifact stays."""
+        if self._batch is not None:
+            self._batch.cancelled = True
         if self._task is not None:
             self._engine.cancel(self._task)
 
@@ -54,20 +58,20 @@ class Saver(QObject):
 
     def save(self, model: ModelEntry, method: str, name: str) -> None:
         """Save by one method to ``name`` in the workspace; asks before it replaces anything."""
-        variant, folder = model.ref.settings.variant, self._session.places.workspace
-        if problem := name_problem(name, SAVE_METHODS[method], variant):
+        if problem := name_problem(name, SAVE_METHODS[method], model.ref.settings.variant):
             self._refuse(problem)
-        elif self._make_folder(folder):
-            if SAVE_METHODS[method].refusal(variant) is not None:
-                # The library will say no, and what is there stays: nothing to ask.
-                self._run_one(model, _Step(method, folder / name, replace=False))
-            else:
-                self._look([folder / name], lambda found: self._save_to(model, method, *found))
+            return
+        path = self._session.places.workspace / name
+        self._look([path], lambda found: self._save_to(model, method, *found))
 
     def _save_to(self, model: ModelEntry, method: str, target: Target) -> None:
-        step = _Step(method, target.path, replace=target.occupant is not None)
-        if target.obstacle:
+        written = written_by(SAVE_METHODS[method], model.ref.settings.variant, target.path.name)
+        key = written.key if written else method
+        step = _Step(method, key, target.path, replace=target.occupant is not None)
+        if target.obstacle and written is not None:
             self._refuse(target.obstacle)
+        elif target.obstacle:  # the library will say no, and what is there stays: nothing to ask
+            self._run_one(model, replace(step, replace=False))
         elif not step.replace:
             self._run_one(model, step)
         else:
@@ -88,6 +92,8 @@ class Saver(QObject):
         task = self._submit(model, step)
         task.done.connect(lambda saved, _arrays: self._saved(saved, step, model, select=True))
         task.failed.connect(lambda failed: self._session.notice.emit(notice_for(title, failed)))
+        cancelled = Notice("warning", title, self.tr("You cancelled it."))
+        task.cancelled.connect(lambda: self._session.notice.emit(cancelled))
         task.ended.connect(self._end)
 
     # Every method
@@ -95,8 +101,6 @@ class Saver(QObject):
     def save_all(self, model: ModelEntry) -> None:
         """Save by every method that accepts the model; asks once before replacing."""
         settings, folder = model.ref.settings, self._session.places.workspace
-        if not self._make_folder(folder):
-            return
         methods = [m for m in SAVE_METHODS.values() if m.refusal(settings.variant) is None]
         paths = [folder / method.targets[settings.demo] for method in methods]
         keys = [method.key for method in methods]
@@ -106,7 +110,11 @@ class Saver(QObject):
 
     def _save_to_all(self, model: ModelEntry, targets: Mapping[str, Target]) -> None:
         batch = _Batch(
-            [_Step(k, t.path, t.occupant is not None) for k, t in targets.items() if not t.obstacle]
+            [
+                _Step(key, key, target.path, target.occupant is not None)
+                for key, target in targets.items()
+                if not target.obstacle
+            ]
         )
         batch.failed = [(t.path.name, t.obstacle, "") for t in targets.values() if t.obstacle]
         existing = [t for t in targets.values() if t.occupant is not None and not t.obstacle]
@@ -123,10 +131,11 @@ class Saver(QObject):
         )
 
     def _run_next(self, model: ModelEntry, batch: _Batch) -> None:
-        if not batch.steps:
+        if batch.cancelled or not batch.steps:
             self._session.notice.emit(self._summary(batch))
             self._end()
             return
+        self._batch = batch
         step = batch.steps.pop(0)
         task = self._submit(model, step)
 
@@ -137,33 +146,52 @@ class Saver(QObject):
         task.done.connect(done)
         task.failed.connect(
             lambda failed: batch.failed.append(
-                (step.target.name, f"{failed.exception}: {failed.message}", failed.traceback)
+                (step.target.name, failure_text(failed), failed.traceback)
             )
         )
-        task.cancelled.connect(batch.steps.clear)
+        task.cancelled.connect(lambda: batch.steps.insert(0, step))
         task.ended.connect(lambda: self._run_next(model, batch))
 
     def _summary(self, batch: _Batch) -> Notice:
+        lines = [f"{', '.join(names)}: {why}" for why, names in batch.reasons().items()]
+        details = "\n\n".join(trace for _, _, trace in batch.failed if trace)
+        if batch.cancelled and batch.steps:
+            count = len(batch.steps) + len(batch.failed)
+            title = self.tr("Cancelled: {saved} saved, {count} not").format(
+                saved=len(batch.saved), count=count
+            )
+            left = ", ".join(step.target.name for step in batch.steps)
+            lines.insert(0, self.tr("Not saved: {names}").format(names=left))
+            return Notice("warning", title, "\n".join(lines), details)
         saved = count_text(len(batch.saved), "artifact")
         if not batch.failed:
             title = self.tr("{count} saved").format(count=saved)
             return Notice("info", title, ", ".join(batch.saved))
         title = self.tr("{count} saved, {failed} not").format(count=saved, failed=len(batch.failed))
-        text = "\n".join(f"{name}: {why}" for name, why, _ in batch.failed)
-        traces = [trace for _, _, trace in batch.failed if trace]
-        return Notice("error", title, text, "\n\n".join(traces))
+        return Notice("error", title, "\n".join(lines), details)
 
     # Common
 
     def _look(self, paths: Sequence[Path], then: Callable[[list[Target]], None]) -> None:
-        """Find out what stands at the targets, off the GUI thread, and go on with that."""
+        """Find out what stands at the targets, off the GUI thread, and go on with that.
+
+        A workspace that cannot be written ends it here.
+        """
 
         def ours(path: Path) -> bool:
             return self._session.origin(str(path)) is not None
 
-        def done(found: list[Target]) -> None:
+        folder = self._session.places.workspace
+
+        def look() -> list[Target] | str:
+            return folder_problem(folder) or [look_at(path, ours) for path in paths]
+
+        def done(found: list[Target] | str) -> None:
             self._end_look()
-            then(found)
+            if isinstance(found, str):
+                self._refuse(found)
+            else:
+                then(found)
 
         def failed(error: Exception) -> None:
             self._end_look()
@@ -171,7 +199,7 @@ class Saver(QObject):
 
         self._looking = True
         self.busy_changed.emit(True)
-        run_in_pool(self, lambda: [look_at(path, ours) for path in paths], done, failed)
+        run_in_pool(self, look, done, failed)
 
     def _end_look(self) -> None:
         self._looking = False
@@ -185,12 +213,12 @@ class Saver(QObject):
         return task
 
     def _end(self) -> None:
-        self._task = None
+        self._task = self._batch = None
         self.busy_changed.emit(False)
         self.finished.emit()
 
     def _saved(self, saved: Saved, step: _Step, model: ModelEntry, *, select: bool) -> None:
-        self._session.record_saved(saved, step.method, model.ref)
+        self._session.record_saved(saved, step.written, model.ref)
         self._session.open(saved.path, select=select)
         self._session.action_timed.emit(
             self.tr("{name}: {size} saved in {time}").format(
@@ -207,29 +235,20 @@ class Saver(QObject):
 
         Question(self._window, title, text, self.tr("Replace"), answered).open()
 
-    def _make_folder(self, folder: Path) -> bool:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._session.notice.emit(
-                Notice(
-                    "error",
-                    self.tr("The folder to save to cannot be made"),
-                    self.tr(
-                        "{error}. Choose another workspace at the top of the window, or another "
-                        "name."
-                    ).format(error=error),
-                )
-            )
-            return False
-        return True
-
 
 class _Batch:
-    """What is left to save, what was saved, what failed and how."""
+    """What is left to save, what was saved, what failed and how, and whether to go on."""
 
     def __init__(self, steps: list[_Step]) -> None:
         self.steps = steps
+        self.cancelled = False
         self.saved: list[str] = []
         self.failed: list[tuple[str, str, str]] = []
         """Name, reason and traceback."""
+
+    def reasons(self) -> dict[str, list[str]]:
+        """The names that failed, by reason, so that each is told once."""
+        found: dict[str, list[str]] = {}
+        for name, why, _ in self.failed:
+            found.setdefault(why, []).append(name)
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,33 @@ def look_at(path: Path, is_ours: Callable[[Path], bool]) -> Target:
     found = occupant(path)
     ours = found is not None and found.is_model and is_ours(path)
     return Target(path, found, made_here=ours)
+
+
+def folder_problem(folder: Path) -> str:
+    """Why nothing can be saved to ``folder``, which is made if need be; empty where it can.
+
+    It is for the pool.
+    """
+    if folder.exists() and not folder.is_dir():
+        text = _tr("The workspace {folder} is a file, and no folder.")
+        return f"{text.format(folder=folder)} {_another_folder()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # what may be written, only writing tells
+    except OSError as error:
+        made = folder.is_dir()
+        text = (
+            _tr("The workspace folder {folder} cannot be written: {why}.")
+            if made
+            else _tr("The workspace folder {folder} cannot be made: {why}.")
+        )
+        why = (error.strerror or str(error)).lower()
+        return f"{text.format(folder=folder, why=why)} {_another_folder()}"
+    return ""
+
+
+def _another_folder() -> str:
+    return _tr("Choose another one by “workspace” at the top of the window.")
 
 
 def described(target: Target) -> str:
@@ -87,12 +115,12 @@ def name_problem(name: str, method: SaveMethod, variant: Variant) -> str:
 def _ending_problem(method: SaveMethod) -> str:
     if method.endings:
         return _tr(
-            "For “{method}” the name ends in {endings}: by the ending Keras decides what it "
-            "writes. Add it to the name."
+            "For “{method}” the name ends in {endings}: by the ending the libraries tell the "
+            "formats apart. Add it to the name."
         ).format(method=_tr(method.title), endings=_tr(" or ").join(method.endings))
     return _tr(
-        "For “{method}”, which makes a folder, the name does not end in {endings}: Keras would "
-        "write one HDF5 file. Choose another ending, or none."
+        "For “{method}”, which makes a folder, the name does not end in {endings}: by such an "
+        "ending the libraries take it for a file. Choose another ending, or none."
     ).format(method=_tr(method.title), endings=_tr(" or ").join(method.avoided))
 
 

@@ -21,10 +21,11 @@ from explorer.formats.text import count_text, duration_text, tuple_text, value_t
 from explorer.lab.catalog import DemoSettings
 from explorer.ui.lab.curves import Curves
 from explorer.ui.lab.plan import planned_layers
+from explorer.ui.labels import FittingLabel
 from explorer.ui.session import has_diverged
 from explorer.ui.tables import RowsModel, Table
 from explorer.ui.theme import color
-from explorer.ui.widgets import Card, ComboBox, FittingLabel, chip, describe, label, set_tone
+from explorer.ui.widgets import Card, ComboBox, chip, describe, label, set_tone
 
 _LOG_LINES = 5000
 _EPOCHS_MS = 250
