@@ -23,8 +23,8 @@ _WITHOUT_NUMBERS = ("invalid", "string", "resource", "variant")
 
 def dtype_name(code: int) -> str:
     """``1`` (``DT_FLOAT``) becomes ``float32``; TensorFlow 1's reference types end in ``_ref``."""
-    if code > _FIRST_REFERENCE:
-        return f"{dtype_name(code - _FIRST_REFERENCE)}_ref"
+    if code - _FIRST_REFERENCE in _NAMES:
+        return f"{_NAMES[code - _FIRST_REFERENCE]}_ref"
     return _NAMES.get(code, f"type {code}")
 
 

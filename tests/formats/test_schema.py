@@ -14,6 +14,7 @@ from explorer.formats.schema import (
     saved_model_pb2,
     tensor_pb2,
 )
+from explorer.formats.tf_types import dtype_name
 from tests.formats.originals import Originals
 
 _FILES = [
@@ -82,3 +83,8 @@ def test_every_enum_is_tensorflows(file: FileDescriptor, originals: Originals) -
     for name, values in described(file).enums.items():
         plain = {key: n for key, n in theirs.enums[name].items() if not key.endswith("_REF")}
         assert values == plain, name
+
+
+def test_a_type_that_no_release_knows_is_named_by_its_number() -> None:
+    assert dtype_name(2**31 - 1) == "type 2147483647"
+    assert dtype_name(tensor_pb2.DT_FLOAT + 100) == "float32_ref"
