@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.formats.artifact import Artifact, UnreadableArtifact
+from explorer.formats.keras_model import CONFIG, METADATA, WEIGHTS
 from explorer.formats.registry import open_artifact
 
 _MODEL_FILES = {"saved_model.pb", "saved_model.pbtxt", "checkpoint", "keras_metadata.pb"}
@@ -17,6 +19,9 @@ _WRITTEN = re.compile(
     r"|checkpoint|.+\.index|.+\.data-\d{5}-of-\d{5}"
 )
 """What TensorFlow writes into the folder of a SavedModel or of checkpoints."""
+_KERAS_FILES = {CONFIG, METADATA}
+_KERAS_WRITTEN = re.compile("|".join(map(re.escape, (*_KERAS_FILES, *WEIGHTS, "assets"))))
+"""What Keras writes into a folder with ``zipped=False``."""
 _DATA_FORMATS = {"hdf5", "numpy", "npz", "unknown"}
 """What may hold anybody's numbers, and is no model by itself."""
 _VOWELS = "AEIOU"
@@ -63,10 +68,11 @@ def _folder(path: Path) -> Occupant:
     names = sorted(member.name for member in path.iterdir())
     if not names:
         return _occupant(path, "an empty folder")
-    if not any(name in _MODEL_FILES or name.endswith(".index") for name in names):
+    written = _written_with(names)
+    if written is None:
         reason = f"{path.name} is a folder that holds no saved model"
         return _occupant(path, "a folder without a model", obstacle=reason)
-    if foreign := [name for name in names if not _WRITTEN.fullmatch(name)]:
+    if foreign := [name for name in names if not written.fullmatch(name)]:
         reason = (
             f"{path.name} also holds {', '.join(foreign[:3])}, which is no part of a saved model "
             "and would be lost"
@@ -76,6 +82,14 @@ def _folder(path: Path) -> Occupant:
         return _model(path, "a folder with {article} {format}")
     except UnreadableArtifact:
         return _occupant(path, "a folder with a model that cannot be read")
+
+
+def _written_with(names: Sequence[str]) -> re.Pattern[str] | None:
+    """The names of what is written together with a model of which these files are."""
+    if any(name in _MODEL_FILES or name.endswith(".index") for name in names):
+        return _WRITTEN
+    is_keras = {*names} >= _KERAS_FILES and any(name in names for name in WEIGHTS)
+    return _KERAS_WRITTEN if is_keras else None
 
 
 def _file(path: Path) -> Occupant:
@@ -100,6 +114,13 @@ def _no_model(path: Path, artifact: Artifact, name: str) -> Occupant:
     return _occupant(path, f"{name} file without a model", obstacle=reason)
 
 
+def _one_of_several(path: Path, artifact: Artifact) -> str:
+    return (
+        f"{path.name} is one of the files of the {artifact.format_name} {artifact.name}, whose "
+        "others are of no use without it"
+    )
+
+
 def _model(path: Path, kind: str) -> Occupant:
     artifact = open_artifact(str(path))
     try:
@@ -107,7 +128,10 @@ def _model(path: Path, kind: str) -> Occupant:
         article = "an" if name[:1] in _VOWELS or name.startswith("HDF5") else "a"
         if artifact.format in _DATA_FORMATS or artifact.archive:
             return _no_model(path, artifact, f"{article} {name}")
+        kind = "{article} {format}" if name.endswith("folder") else kind
         text = kind.format(article=article, format=name)
+        if path.is_file() and artifact.size > path.stat().st_size:
+            return _occupant(path, text, obstacle=_one_of_several(path, artifact))
         return Occupant(text, artifact.size, path.stat().st_mtime, is_model=True)
     finally:
         artifact.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from explorer.formats.occupant import occupant
+from tests.formats import keras_seeds
 
 
 def copied(corpus: Path, name: str, folder: Path) -> Path:
@@ -41,6 +43,39 @@ def test_models_may_be_replaced(corpus: Path, tmp_path: Path, name: str, kind: s
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     assert found.size == sum(file.stat().st_size for file in files)
     assert found.changed == path.stat().st_mtime
+
+
+def test_a_keras_folder_may_be_replaced_unless_it_holds_something_else(tmp_path: Path) -> None:
+    folder = keras_seeds.unpacked(tmp_path)
+    found = occupant(folder)
+    assert found is not None
+    assert (found.kind, found.is_model) == ("a Keras folder", True)
+    assert found.obstacle == ""
+    (folder / "thesis.txt").write_text("chapter 1")
+    found = occupant(folder)
+    assert found is not None
+    assert "also holds thesis.txt" in found.obstacle
+
+
+def test_a_folder_with_some_other_config_stays(tmp_path: Path) -> None:
+    for name in ("config.json", "metadata.json"):
+        (tmp_path / name).write_text("{}")
+    found = occupant(tmp_path)
+    assert found is not None
+    assert "is a folder that holds no saved model" in found.obstacle
+
+
+def test_one_file_of_several_stays(corpus: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(keras_seeds.sharded(tmp_path)) as archive:
+        archive.extractall(tmp_path)
+    checkpoint = next(corpus.glob("**/variables.index"))
+    shutil.copytree(checkpoint.parent, tmp_path / "variables")
+    names = ("parts.weights.json", "parts_00000.weights.h5", "variables/variables.index")
+    for name in names:
+        found = occupant(tmp_path / name)
+        assert found is not None
+        assert "is one of the files of the" in found.obstacle
+        assert not found.is_model
 
 
 def test_what_holds_nothing_may_be_replaced(tmp_path: Path) -> None:
