@@ -62,12 +62,12 @@ class Hit:
 class Found:
     """What a search found.
 
-    ``limited``: it stopped, for there was too much; ``damaged``: some part could not be listed.
+    ``limited``: it stopped, for there was too much; ``problem``: why some part could not be listed.
     """
 
     hits: Sequence[Hit]
     limited: bool = False
-    damaged: bool = False
+    problem: str = ""
 
 
 def parse_query(text: str) -> Query:
@@ -110,19 +110,19 @@ def _fits(pattern: Sequence[str], shape: Shape) -> bool:
 
 
 class _Walk:
-    """Goes through a tree depth first; remembers whether something could not be listed.
+    """Goes through a tree depth first; remembers why something could not be listed.
 
     What is below nodes of the types ``without`` is left out.
     """
 
     def __init__(self, cancelled: Callable[[], bool], without: Collection[NodeType] = ()) -> None:
         self._cancelled, self._without = cancelled, without
-        self.damaged = False
+        self.problem = ""
 
     def below(self, node: Node, path: str = "", rows: tuple[int, ...] = ()) -> Iterator[Hit]:
         """Every node below ``node`` with its path and rows."""
         if len(rows) >= _DEEPEST:
-            self.damaged = True
+            self.problem = f"{node.name} nests more than {_DEEPEST} levels deep."
             return
         for row, child in enumerate(self._children(node)):
             name = f"{path}/{child.name}" if path else child.name
@@ -136,8 +136,8 @@ class _Walk:
         while not self._cancelled():
             try:
                 page = node.children(start, min(start + PAGE, node.child_count()))
-            except Exception:  # a damaged part; the tree itself shows what is wrong with it
-                self.damaged = True
+            except Exception as error:  # a damaged part
+                self.problem = str(error) or type(error).__name__
                 return
             if not page:
                 return
@@ -174,7 +174,7 @@ def find(
         if path:
             seen[path] = len(hits)
         hits.append(hit)
-    return Found(hits, damaged=walk.damaged)
+    return Found(hits, problem=walk.problem)
 
 
 def locate(

@@ -104,7 +104,7 @@ def test_a_part_that_cannot_be_listed_is_left_out_and_said() -> None:
     )
     found = find(root, parse_query("good"))
     assert [hit.path for hit in found.hits] == ["good"]
-    assert found.damaged
+    assert found.problem == "bad block"
 
 
 def test_a_tree_without_end_is_given_up() -> None:
@@ -115,7 +115,7 @@ def test_a_tree_without_end_is_given_up() -> None:
         def page(self, start: int, stop: int) -> list[Node]:
             return [Node("deeper", NodeType.GROUP, source=Endless())][start:stop]
 
-    assert find(Node("root", NodeType.GROUP, source=Endless()), parse_query("x")).damaged
+    assert find(Node("root", NodeType.GROUP, source=Endless()), parse_query("x")).problem
 
 
 def test_a_cancelled_search_lists_no_further_page() -> None:

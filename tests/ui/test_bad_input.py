@@ -46,6 +46,21 @@ def test_many_notes_leave_room_for_the_tree(driver: Driver, tmp_path: Path) -> N
     assert notes.toolTip() == "\n".join(artifact.notes)
 
 
+def test_a_file_cut_short_while_it_is_open_is_called_so(
+    driver: Driver, corpus: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "my.h5"
+    path.write_bytes((corpus / "emotion_model.hdf5").read_bytes())
+    driver.open(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    driver.click("browse.kinds.tensors")
+    found = driver.find(QLabel, "browse.found")
+    driver.until(lambda: found.text().startswith("Nothing that can be read"), "the search")
+    assert "my.h5 cannot be read any further" in found.text()
+    assert "open it again" in found.text()
+    driver.click("browse.kinds.all")
+
+
 def test_a_success_takes_an_older_message_away(
     driver: Driver, corpus: Path, tmp_path: Path
 ) -> None:

@@ -250,7 +250,8 @@ def test_the_filter_finds_by_name_and_shape(qtbot: QtBot, page: BrowsePage) -> N
     qtbot.keyClicks(named(page, QLineEdit, "browse.filter"), "float32 [*,39,...]")
     qtbot.waitUntil(page.tree.is_searching)
     assert shown_rows(page.tree.results) == ["conv/kernel"]
-    assert "1 match. A damaged part was left out." in texts(page.tree)
+    said = "1 match. A part was left out. a length of 4,000,000,000 at byte 12"
+    assert said in texts(page.tree)
 
 
 def test_enter_goes_to_the_results_and_to_the_row_in_the_tree(
@@ -273,7 +274,7 @@ def test_escape_shows_everything_again(qtbot: QtBot, page: BrowsePage) -> None:
     field.setFocus()
     qtbot.keyClicks(field, "nothing like it")
     qtbot.waitUntil(page.tree.is_searching)
-    assert "Nothing here matches. Esc shows everything again." in texts(page.tree)
+    assert any(text.startswith("Nothing that can be read here") for text in texts(page.tree))
     qtbot.keyClick(field, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not page.tree.is_searching())
     assert "words" in shown_rows(page.tree.view)

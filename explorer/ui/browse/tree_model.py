@@ -69,6 +69,10 @@ class ArtifactTreeModel(QAbstractItemModel):
         """The node of a row."""
         return self._item(index).node if index.isValid() else None
 
+    def is_damaged(self, index: Index) -> bool:
+        """Whether a row stands for what could not be listed."""
+        return index.isValid() and self._item(index).damaged
+
     def _item(self, index: Index) -> _Item:
         if not index.isValid():
             return self._top

@@ -93,7 +93,7 @@ class TreePane(QWidget):
             ),
             self.tr("Show"),
         )
-        self._found = label("", "small", name="browse.found")
+        self._found = label("", "small", wrap=True, name="browse.found")
 
     def _lay_out(self) -> None:
         bar = QHBoxLayout()
@@ -223,6 +223,9 @@ class TreePane(QWidget):
         self._show_stack(1)
 
     def _found_text(self, found: Found) -> str:
+        if not found.hits and found.problem:
+            text = self.tr("Nothing that can be read here matches. {problem}")
+            return text.format(problem=found.problem)
         if not found.hits:
             return self.tr("Nothing here matches. Esc shows everything again.")
         text = count_text(len(found.hits), self.tr("match"), self.tr("matches"))
@@ -230,8 +233,10 @@ class TreePane(QWidget):
             return self.tr("The first {matches}. Add a word to narrow it down.").format(
                 matches=text
             )
-        if found.damaged:
-            return self.tr("{matches}. A damaged part was left out.").format(matches=text)
+        if found.problem:
+            return self.tr("{matches}. A part was left out. {problem}").format(
+                matches=text, problem=found.problem
+            )
         return text
 
     def _show_stack(self, page: int) -> None:

@@ -93,6 +93,8 @@ class TreeView(QTreeView):
         self.tree.show(nodes)
 
     def _listed(self, parent: QModelIndex) -> None:
+        if self.tree.is_damaged(self.tree.index(0, 0, parent)):
+            self.setFirstColumnSpanned(0, parent, True)  # it says why, which takes room
         if self._way:
             self._follow_way()
         elif self._budget > 0:
