@@ -23,6 +23,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+LOCK = "lock"
+"""The file in a folder that `locked` locks."""
 _PREFIX = ".mfx-saving-"
 
 
@@ -38,7 +40,7 @@ def staged(target: Path, *, replace: bool) -> Iterator[Path]:
         _check(target, replace)
     folder = _staging_folder(target.parent)
     try:
-        with _locked(folder):
+        with locked(folder):
             new = folder / "new" / target.name
             new.parent.mkdir()
             try:
@@ -76,7 +78,7 @@ def remove_leftovers(parent: Path) -> None:
         if folder.is_symlink():
             continue
         try:
-            with _locked(folder):
+            with locked(folder):
                 _put_back(folder / "old", parent)
         except OSError:
             continue  # its process lives, or the old artifact is still in it
@@ -90,9 +92,9 @@ def _put_back(aside: Path, parent: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises `OSError` while another process does."""
-    with (folder / "lock").open("a") as file:
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which goes with the process. Raises `OSError` while it is held."""
+    with (folder / LOCK).open("a") as file:
         if sys.platform == "win32":
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:

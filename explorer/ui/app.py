@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from PySide6.QtCore import QLocale, QSettings
 from PySide6.QtWidgets import QApplication
 
 from explorer import __version__
+from explorer.engine.scratch import scratch_folder
 from explorer.ui.background import end_pool
 from explorer.ui.icons import app_icon
 from explorer.ui.session import Places
@@ -70,8 +69,7 @@ def run(
 
     ``theme`` is ``light``, ``dark`` or ``system``; without it, what was chosen last.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="mfx-"))
-    try:
+    with scratch_folder() as scratch:
         where = places(workspace, scratch)
         settings = settings_of(where)
         chosen = theme or str(settings.value("theme", "system"))
@@ -88,5 +86,3 @@ def run(
         window.shut_down()
         end_pool()
         return status
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

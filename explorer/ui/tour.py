@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QTest
 
 from explorer.analysis.agreement import Verdict
+from explorer.engine.scratch import scratch_folder
 from explorer.formats.artifact import Node
 from explorer.formats.text import duration_text
 from explorer.lab.catalog import SAVE_METHODS, Line, SaveMethod, Variant
@@ -35,27 +34,30 @@ _VARIANTS: Sequence[tuple[str, Line, bool]] = (
 
 def run(folder: Path, on_window: Callable[[Window], None] | None = None) -> int:
     """Take the tour; one PNG per step goes to ``folder``. 0 only if every step worked."""
-    scratch = Path(tempfile.mkdtemp(prefix="mfx-tour-"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         app.application(Theme.LIGHT)
-        where = Places(scratch / "experiments", scratch / "data", scratch)
-        window = Window(where, app.settings_of(where))
-        window.show()
-        if on_window is not None:
-            on_window(window)
-        app.spare_the_collector()
-        tour = _Tour(window, folder)
-        tour.take()
-        window.close()
-        window.shut_down()
-        print(f"{tour.steps} steps, {tour.failures} failed. Pictures: {folder}", flush=True)
-        return 1 if tour.failures else 0
+        with scratch_folder() as scratch:
+            return _take(
+                Places(scratch / "experiments", scratch / "data", scratch), folder, on_window
+            )
     except OSError as error:
         print(f"The pictures cannot be written: {error}. Choose another folder.", file=sys.stderr)
         return 2
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _take(where: Places, folder: Path, on_window: Callable[[Window], None] | None) -> int:
+    window = Window(where, app.settings_of(where))
+    window.show()
+    if on_window is not None:
+        on_window(window)
+    app.spare_the_collector()
+    tour = _Tour(window, folder)
+    tour.take()
+    window.close()
+    window.shut_down()
+    print(f"{tour.steps} steps, {tour.failures} failed. Pictures: {folder}", flush=True)
+    return 1 if tour.failures else 0
 
 
 class _Tour:

@@ -68,6 +68,27 @@ def test_models_survive_the_worker_that_trained_them(driver: Driver) -> None:
     assert card.agreements()["functional · Keras 3"].difference == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+def test_a_cancel_before_a_second_worker_is_ready_says_why_it_takes_a_while(
+    driver: Driver, new_driver: Callable[[], Driver]
+) -> None:
+    mine = new_driver()
+    mine.engine_ready()
+    start_long_training(mine)
+    pid = mine.window.engine.state.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    mine.click("lab.cancel")
+    mine.until(lambda: not mine.window.lab.busy, "the training to end")
+    status = mine.find(ElidedLabel, "status.engine")
+    assert status.full_text() == (
+        "Engine starting again: TensorFlow is being imported · no second worker was ready"
+    )
+    assert "The last job was cancelled before a second worker was ready" in status.toolTip()
+    mine.engine_ready()
+    assert status.full_text().startswith("Engine ready · TensorFlow")
+
+
 def saved_archive(driver: Driver, name: str) -> Path:
     driver.click("nav.lab")
     driver.click("save.method.keras_archive")
