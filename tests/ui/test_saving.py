@@ -244,6 +244,18 @@ def test_cancelled_saves_are_counted_and_leave_nothing_behind(
     driver.engine_ready()
 
 
+def test_a_save_cancelled_at_once_saves_nothing(driver: Driver, workspace: Path) -> None:
+    driver.click("save.all")
+    driver.click("lab.cancel")
+    notice = driver.notice()
+    assert (notice.level, notice.title) == ("warning", "Nothing was saved")
+    assert not driver.window.lab.busy
+    driver.pause(200)
+    assert list(workspace.iterdir()) == []
+    save(driver, "keras_archive")
+    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+
+
 def test_a_window_closed_in_a_save_leaves_nothing_behind(
     driver: Driver, new_driver: Callable[[], Driver]
 ) -> None:

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QWidget
 from explorer.engine.messages import Save, Saved
 from explorer.formats.text import bytes_text, count_text, duration_text
 from explorer.lab.catalog import SAVE_METHODS, written_by
-from explorer.ui.background import run_in_pool
+from explorer.ui.background import Background
 from explorer.ui.engine_link import EngineLink, Task
-from explorer.ui.lab.targets import Target, described, folder_problem, look_at, name_problem
+from explorer.ui.lab.targets import Target, described, folder_problem, look_at, name_problem, why
 from explorer.ui.notices import Notice, Question, failure_text, notice_for
 from explorer.ui.session import ModelEntry, Session
 
@@ -41,6 +41,7 @@ class Saver(QObject):
         self._task: Task | None = None
         self._batch: _Batch | None = None
         self._looking = False
+        self._looks = Background(self)
 
     @property
     def busy(self) -> bool:
@@ -49,6 +50,11 @@ class Saver(QObject):
 
     def cancel(self) -> None:
         """Stop the save that runs and those to follow; the old artifact stays."""
+        if self._looking:
+            self._looks.drop()
+            self._end_look()
+            title = self.tr("Nothing was saved")
+            self._session.notice.emit(Notice("warning", title, self.tr("You cancelled it.")))
         if self._batch is not None:
             self._batch.cancelled = True
         if self._task is not None:
@@ -153,7 +159,7 @@ class Saver(QObject):
         task.ended.connect(lambda: self._run_next(model, batch))
 
     def _summary(self, batch: _Batch) -> Notice:
-        lines = [f"{', '.join(names)}: {why}" for why, names in batch.reasons().items()]
+        lines = [f"{', '.join(names)}: {reason}" for reason, names in batch.reasons().items()]
         details = "\n\n".join(trace for _, _, trace in batch.failed if trace)
         if batch.cancelled and batch.steps:
             count = len(batch.steps) + len(batch.failed)
@@ -195,11 +201,12 @@ class Saver(QObject):
 
         def failed(error: Exception) -> None:
             self._end_look()
-            self._refuse(self.tr("{error}. Choose another name.").format(error=error))
+            text = self.tr("What is there cannot be looked at: {why}. Choose another name.")
+            self._refuse(text.format(why=why(error)))
 
         self._looking = True
         self.busy_changed.emit(True)
-        run_in_pool(self, look, done, failed)
+        self._looks.run(look, done, failed)
 
     def _end_look(self) -> None:
         self._looking = False
@@ -249,6 +256,6 @@ class _Batch:
     def reasons(self) -> dict[str, list[str]]:
         """The names that failed, by reason, so that each is told once."""
         found: dict[str, list[str]] = {}
-        for name, why, _ in self.failed:
-            found.setdefault(why, []).append(name)
+        for name, reason, _ in self.failed:
+            found.setdefault(reason, []).append(name)
         return found

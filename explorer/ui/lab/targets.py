@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from explorer.lab.catalog import SaveMethod, Variant
 
 _LONGEST_NAME = 150
 """Bytes; file systems allow 255, and a save needs a longer temporary name for a while."""
+
+_LEAST_FREE = 1 << 20
+"""Bytes; with less, the libraries fail in the middle, some of them by a crash."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,19 @@ def folder_problem(folder: Path) -> str:
             if made
             else _tr("The workspace folder {folder} cannot be made: {why}.")
         )
-        why = (error.strerror or str(error)).lower()
-        return f"{text.format(folder=folder, why=why)} {_another_folder()}"
+        return f"{text.format(folder=folder, why=why(error))} {_another_folder()}"
+    disk = shutil.disk_usage(folder)
+    if disk.total > 0 and disk.free < _LEAST_FREE:  # some file systems tell nothing of their size
+        text = _tr("On the disk that holds the workspace {folder} only {free} are left.")
+        full = text.format(folder=folder, free=bytes_text(disk.free))
+        return f"{full} {_tr('Make room on it, or choose another workspace.')}"
     return ""
+
+
+def why(error: Exception) -> str:
+    """``permission denied``: what the system says, without its number."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return (said or str(error)).lower()
 
 
 def _another_folder() -> str:
