@@ -50,8 +50,9 @@ def test_names_in_the_tree_can_be_read(narrow: Driver, corpus: Path, path: str) 
     for index in rows_in_sight(view):
         name, shown = index.data(), painted(view, index)
         assert shown == name or len(shown) >= 20, f"{name} is shown as {shown}"
-    hidden = [view.isColumnHidden(column) for column in (1, 2, 3, 4)]
-    assert hidden == sorted(hidden, reverse=True)  # the kind gives way first, the size last
+    hidden = [view.isColumnHidden(column) for column in (1, 2, 4, 3)]
+    assert hidden == sorted(hidden, reverse=True)  # the kind gives way first, the shape last
+    assert not view.isColumnHidden(3)
 
 
 def test_the_names_of_inputs_and_outputs_are_whole(narrow: Driver, corpus: Path) -> None:

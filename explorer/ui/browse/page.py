@@ -15,7 +15,8 @@ from explorer.ui.session import ArtifactEntry, Session
 from explorer.ui.widgets import button, label
 
 _INSPECTOR_SHARE = 0.335
-_INSPECTOR_WIDTHS = (256, 480)
+_INSPECTOR_WIDTHS = (336, 480)
+_LARGEST_SHARE = 0.43  # of a narrow page
 
 
 class BrowsePage(QWidget):
@@ -62,7 +63,7 @@ class BrowsePage(QWidget):
         self._split.setStretchFactor(0, 1)
         self._split.splitterMoved.connect(self._keep_split)
         self.tree.setMinimumWidth(360)
-        self.inspector.setMinimumWidth(_INSPECTOR_WIDTHS[0])
+        self.inspector.setMinimumWidth(280)
         self._tabs = QStackedWidget()
         self._tabs.addWidget(self._split)
         self._tabs.addWidget(self.signatures)
@@ -159,5 +160,6 @@ class BrowsePage(QWidget):
         if not self._split_moved:
             narrowest, widest = _INSPECTOR_WIDTHS
             width = event.size().width()
+            narrowest = min(narrowest, round(width * _LARGEST_SHARE))
             inspector = min(max(round(width * _INSPECTOR_SHARE), narrowest), widest)
             self._split.setSizes([width - inspector - 1, inspector])

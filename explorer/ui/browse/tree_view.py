@@ -14,7 +14,7 @@ from explorer.ui.browse.tree_model import DTYPE, KIND, NAME, SHAPE, SIZE, Artifa
 from explorer.ui.widgets import describe
 
 _WIDTHS = {KIND: 164, DTYPE: 72, SHAPE: 128, SIZE: 72}
-_NARROW = {KIND: 120, DTYPE: 66, SHAPE: 102, SIZE: 62}
+_NARROW = {KIND: 120, DTYPE: 66, SHAPE: 118, SIZE: 70}
 _USUAL = 750  # pixels of all columns; in a wider view all of them are wider
 _TIGHT = 600  # pixels below which the columns are narrow
 _NARROWEST_NAME = 210
@@ -178,7 +178,7 @@ class TreeView(QTreeView):
         return max(before + _LEAST_OF_NAME, _NARROWEST_NAME)
 
     def _fit_columns(self) -> None:
-        """Leave room for the names: the kind goes first, then dtype, shape and size.
+        """Leave room for the names: the kind goes first, then dtype, size and shape.
 
         The inspector has all of them.
         """
@@ -187,7 +187,7 @@ class TreeView(QTreeView):
         widths = _WIDTHS if room >= _TIGHT else _NARROW
         least = self._least_name_width()
         fits = True
-        for column in (SIZE, SHAPE, DTYPE, KIND):
+        for column in (SHAPE, SIZE, DTYPE, KIND):
             wanted = round(widths[column] * scale)
             fits = fits and room - wanted >= least
             self.setColumnHidden(column, not fits)
