@@ -105,7 +105,7 @@ class PredictPage(QWidget):
             cards.addWidget(card)
         cards.addStretch(1)
         area = page_scroll(left)
-        area.setFixedWidth(372)
+        area.setFixedWidth(376)
         grid.addWidget(area, 0, 0)
         arrays = _column(right)
         arrays.addWidget(self.input, 2)
