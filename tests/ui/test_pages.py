@@ -72,7 +72,7 @@ def test_lab_after_a_training(driver: Driver) -> None:
     lab.prepare()
     driver.until(lambda: lab.training.curves.is_ready(), "the plot")
     lab.training.start(SETTINGS)
-    lab.training.show_built(Built(1, planned_layers(SETTINGS), 160))
+    lab.show_built("model", Built(1, planned_layers(SETTINGS), 160))
     for step in range(1, 161):
         loss = 2.3 + 0.6 * np.exp(-step / 40)
         at_end = step % 32 == 0

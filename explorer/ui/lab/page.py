@@ -199,7 +199,7 @@ class LabPage(QWidget):
         snapshot = self._session.places.scratch / "models" / name / "snapshot"
         task = self._engine.submit(Train(ModelRef(name, settings, str(snapshot))))
         self.training.start(settings)
-        task.built.connect(lambda built: self._built(name, built))
+        task.built.connect(lambda built: self.show_built(name, built))
         task.progress.connect(self.training.show_progress)
         task.metric.connect(self.training.show_metric)
         task.log.connect(self.training.show_log)
@@ -210,7 +210,8 @@ class LabPage(QWidget):
         self._set_task(task)
         self._middle.verticalScrollBar().setValue(self.training.y())
 
-    def _built(self, model_id: str, built: Built) -> None:
+    def show_built(self, model_id: str, built: Built) -> None:
+        """The model that is to be trained exists; its layers are shown again with it later."""
         self._layers[model_id] = built.layers
         self.training.show_built(built)
 
