@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from google.protobuf.message import Message
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
 
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.storage import Storage
 from explorer.formats.text import bytes_text
+from explorer.formats.text_message import MOST_FIELDS, TextError, TooManyFieldsError, binary
 from explorer.formats.wire import ProtoFile
 
 LARGEST_TEXT = 32 << 20
-"""Bytes of text that are parsed; a megabyte takes about a second."""
+"""Bytes of text that are read."""
+
+_IN_BINARY = (
+    "Save it in binary instead: tf.io.write_graph(…, as_text=False) for a graph, as_text=False for "
+    "a SavedModel."
+)
 
 _FIRST_FIELD = re.compile(
     rb"\A(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*(\w+)\s*(?:[{<]|:\s*[{<\d])", re.ASCII
@@ -39,26 +46,25 @@ def text_file(storage: Storage, member: str, kind: type[_Message]) -> ProtoFile:
     if size > LARGEST_TEXT:
         raise UnreadableArtifact(
             f"{name} has {bytes_text(size)} of text; up to {bytes_text(LARGEST_TEXT)} is read. "
-            "Save it in binary instead: tf.io.write_graph(…, as_text=False) for a graph, "
-            "as_text=False for a SavedModel.",
+            f"{_IN_BINARY}",
             path=storage.uri,
         )
     return ProtoFile(storage, member, _binary(storage.read(member), name, kind))
 
 
 def _binary(text: bytes, name: str, kind: type[_Message]) -> bytes:
-    from google.protobuf import text_format  # slow to import, and only text needs it
-
     try:
-        message = text_format.Parse(text, kind(), allow_unknown_field=True)
+        message = kind.FromString(binary(text, cast("Descriptor", kind.DESCRIPTOR)))
         return message.SerializeToString(deterministic=True)
-    except text_format.ParseError as error:
-        where = f"line {error.GetLine()}: " if error.GetLine() else ""
-        problem = f"{where}{str(error).partition(' : ')[2] or error}"
-    except RecursionError:
-        problem = "its messages are nested too deep"
-    except (ValueError, UnicodeDecodeError) as error:
+    except TooManyFieldsError as error:
+        raise UnreadableArtifact(
+            f"{name} is text with more than {MOST_FIELDS:,} fields and listed values, which is as "
+            f"much as is read. {_IN_BINARY}"
+        ) from error
+    except TextError as error:
         problem = str(error)
+    except DecodeError:
+        problem = "a name in it is not UTF-8"
     raise UnreadableArtifact(
         f"{name} cannot be read as text of a {kind.DESCRIPTOR.name}: {problem}. Copy or save it "
         "again."

@@ -13,3 +13,13 @@ def varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at + index + 1
     raise ValueError("a number does not end")
+
+
+def varint_of(value: int) -> bytes:
+    """The bytes of an unsigned number."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)
