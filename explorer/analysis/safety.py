@@ -21,6 +21,8 @@ def scan(artifact: Artifact) -> list[Finding]:
 
     Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
     """
+    if artifact.format == "unknown" and not artifact.hazards():
+        return [Finding(Severity.WARNING, "not-read", artifact.name, _NOT_READ)]
     found = [
         *(_judged(hazard) for hazard in artifact.hazards()),
         *config_findings(artifact.configs()),
@@ -30,6 +32,8 @@ def scan(artifact: Artifact) -> list[Finding]:
     order = list(Severity)
     return sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
 
+
+_NOT_READ = "No reader knows this file, so nothing in it was looked at: it may hold anything."
 
 _HAZARDS = {
     HazardKind.EXTERNAL_LINK: (

@@ -7,42 +7,47 @@ security advisories: Lambda layers (CVE-2024-3660, CVE-2025-9905), names of any 
 
 from __future__ import annotations
 
+import base64
+import builtins
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from explorer.analysis.finding import Finding, Severity
 from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, LAYERS, OPTIMIZERS
 from explorer.formats.artifact import Config
 
-_MOST = 200_000
-"""How many objects of one config are looked at."""
+_MOST = 1_000_000
+"""How many objects of one config are looked at; more is a finding of its own."""
 
 _KERAS_PACKAGES = {"keras", "keras_hub", "keras_cv", "keras_nlp", "tf_keras"}
-_NO_MODELLING = re.compile(
-    r"keras\.(src\.)?(utils|saving|config|models|backend|preprocessing|export)(\..+)?\."
-    r"(get_file|load_\w+|save_\w+|\w+_from_directory|model_from_json|enable_unsafe_deserialization|"
-    r"clear_session|(de)?serialize_keras_object|register_keras_serializable|_?extract_\w+)"
+_KERAS_IN_TENSORFLOW = re.compile(r"tensorflow(\.python)?\.keras")
+_MODELLING = re.compile(
+    r"(src\.)?(activations|applications|constraints|dtype_policies|engine|initializers|layers|"
+    r"legacy|losses|metrics|mixed_precision|models|ops|optimizers|premade_models|quantizers|random|"
+    r"regularizers|feature_column)(\..+)?"
 )
-_BUILTIN_TRAPS = {
-    "__import__",
-    "breakpoint",
-    "compile",
-    "delattr",
-    "eval",
-    "exec",
-    "getattr",
-    "globals",
-    "input",
-    "open",
-    "setattr",
-}
+"""The parts of Keras that a model is made of, below ``keras.``."""
+_NO_MODELLING = re.compile(
+    r"(load|save)_\w+|model_from_\w+|(de)?serialize\w*|get|get_file|func_load"
+)
+"""Functions in those parts that are none of a model's."""
+_FEATURE_SPACES = {"FeatureSpace", "Feature", "Cross"}
+_LIBRARIES = frozenset(
+    """
+    cloudpickle dill jax joblib numpy pandas pip pkg_resources requests scipy setuptools sklearn
+    torch urllib3 yaml
+    """.split()  # noqa: SIM905
+)
+"""General libraries that are often installed beside Keras."""
 _UNSAFE_TF = re.compile(
     r"(.*\.)?(io\..+|raw_ops\..*(File|PyFunc|Rpc|Save|Restore|Record).*|py_function|"
     r"numpy_function|py_func|load_op_library|load_library|saved_model\..+|summary\..+)"
 )
 _VOCABULARY_LAYERS = {"IntegerLookup", "StringLookup", "TextVectorization", "IndexLookup"}
+_LAMBDA_KEYS = ("function", "output_shape", "mask")
 _ACTIVATION_KEYS = ("activation", "recurrent_activation")
 
 _DANGER, _WARNING = Severity.DANGER, Severity.WARNING
@@ -51,18 +56,25 @@ _DANGER, _WARNING = Severity.DANGER, Severity.WARNING
 def config_findings(configs: Iterable[Config]) -> Iterator[Finding]:
     """The findings of every object in every config."""
     for config in configs:
-        for value, layer in _objects(config.value):
+        objects = _objects(config.value)
+        for value, layer in islice(objects, _MOST):
             where = f"{config.where}: {layer}" if layer else config.where
             for severity, rule, message in _judged(value):
                 yield Finding(severity, rule, where, message)
+        if next(objects, None) is not None:
+            yield Finding(
+                _DANGER,
+                "not-scanned",
+                config.where,
+                f"It holds more than {_MOST:,} objects, as no model does; what comes after them "
+                "was not looked at.",
+            )
 
 
 def _objects(value: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Every JSON object with the name of the nearest one around it that has a name."""
     pending: list[tuple[Any, str]] = [(value, "")]
-    for _ in range(_MOST):
-        if not pending:
-            return
+    while pending:
         item, name = pending.pop()
         if isinstance(item, dict):
             name = _name(item) or name
@@ -96,22 +108,42 @@ def _judged(value: Mapping[str, Any]) -> Iterator[_Judgement]:
 
 
 def _lambda(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
-    """Keras 3 marks marshalled code by a class of its own, Keras 2 keeps it in a list."""
-    function = config.get("function") if class_name == "Lambda" else None
-    if class_name == "__lambda__" or isinstance(function, list):
+    """Keras 3 marks marshalled code by a class of its own; Keras 2 keeps it in a list or a text."""
+    is_layer = class_name == "Lambda"
+    settings = {key: config.get(key) for key in _LAMBDA_KEYS} if is_layer else {}
+    if class_name == "__lambda__" or any(
+        _is_code(value, config.get(f"{key}_type")) for key, value in settings.items()
+    ):
         yield (
             _DANGER,
             "lambda-code",
             "It holds marshalled Python bytecode: Keras 2 runs it on loading, as does Keras 3 for "
             ".h5 files or with safe_mode=False.",
         )
-    elif isinstance(function, str):
+    elif isinstance(settings.get("function"), str):
         yield (
             _WARNING,
             "lambda-layer",
-            f"It calls the function {_short(function)}, which must be supplied and runs with every "
-            "call of the model.",
+            f"It calls the function {_short(settings['function'])}, which must be supplied and "
+            "runs with every call of the model.",
         )
+
+
+def _is_code(value: Any, kind: Any) -> bool:
+    """Marshalled code in base64: a text, or a list of it with defaults and closure.
+
+    A code object is marshalled with the type ``c``, and the topmost bit where it is referred to.
+    """
+    first = value[0] if isinstance(value, list) and value else value
+    if not isinstance(first, str):
+        return False
+    if kind == "lambda":
+        return True
+    try:
+        start = base64.b64decode(first[:4].encode())
+    except ValueError:
+        return isinstance(value, list)
+    return isinstance(value, list) or (len(first) > 40 and start[:1] in (b"c", b"\xe3"))
 
 
 def _tf_function(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
@@ -169,18 +201,26 @@ def _origin(
     class_name: str, module: str, config: Any, value: Mapping[str, Any]
 ) -> Iterator[_Judgement]:
     """Where the class or function would be taken from."""
-    named = config if class_name == "function" and isinstance(config, str) else class_name
-    package = module.partition(".")[0]
-    if _NO_MODELLING.fullmatch(f"{module}.{named}"):
-        yield (
-            _DANGER,
-            "function-outside-modelling",
-            f"It names {_short(module)}.{_short(named)}, which is no part of a model: calling it "
-            "reads or writes files, or turns Keras's own protection off.",
-        )
-    elif _is_of_python(package, named):
-        yield _outside(module, named)
-    elif _is_custom(class_name, package, value) or _is_custom_function(class_name, package, config):
+    is_function = class_name == "function" and isinstance(config, str)
+    named = config if is_function else class_name
+    module = _KERAS_IN_TENSORFLOW.sub("tf_keras", module)
+    package, _, part = module.partition(".")
+    if package in _KERAS_PACKAGES:
+        if not _is_modelling(part, named):
+            yield (
+                _DANGER,
+                "function-outside-modelling",
+                f"It names {_short(module)}.{_short(named)}, which is no part of a model: calling "
+                "it can read or write files, or turn Keras's own protection off.",
+            )
+            return
+    elif _is_of_python(package, named, is_function):
+        yield _outside(module, named, "a part of Python itself")
+        return
+    elif package in _LIBRARIES or package == "tensorflow":
+        yield _outside(module, named, "a part of a general library")
+        return
+    if _is_custom(class_name, package, value) or _is_custom_function(class_name, package, config):
         origin = f" of the module {_short(module)}" if package not in ("", "builtins") else ""
         yield (
             _WARNING,
@@ -190,18 +230,25 @@ def _origin(
         )
 
 
-def _is_of_python(package: str, named: str) -> bool:
+def _is_modelling(part: str, named: str) -> bool:
+    """Whether a name below ``keras.`` is a layer, loss and the like: others are never asked for."""
+    if named in _FEATURE_SPACES:
+        return True
+    return (not part or bool(_MODELLING.fullmatch(part))) and not _NO_MODELLING.fullmatch(named)
+
+
+def _is_of_python(package: str, named: str, is_function: bool) -> bool:
     if package == "builtins":
-        return named in _BUILTIN_TRAPS
+        return not is_function or (hasattr(builtins, named) and named not in FUNCTIONS)
     return package in sys.stdlib_module_names and package != "__main__"
 
 
-def _outside(module: str, named: str) -> _Judgement:
+def _outside(module: str, named: str, what: str) -> _Judgement:
     return (
         _DANGER,
         "outside-keras",
-        f"It names {_short(module)}.{_short(named)}, a function of Python itself: older Keras 3 "
-        "imports and calls what a config names.",
+        f"It names {_short(module)}.{_short(named)}, {what}: older Keras 3 imports and calls what "
+        "a config names.",
     )
 
 
@@ -210,7 +257,7 @@ def _is_custom(class_name: str, package: str, value: Mapping[str, Any]) -> bool:
     if isinstance(registered, str) and ">" in registered:
         return True
     if package:
-        return package not in _KERAS_PACKAGES | {"builtins", "tensorflow"}
+        return package not in _KERAS_PACKAGES | {"builtins"}
     origin, mark, name = class_name.rpartition(">")
     if mark:
         return origin != "Custom" or name not in OPTIMIZERS

@@ -18,10 +18,15 @@ _PYTHON = "It calls back into Python: running the model runs a function of the l
 _READS = "It reads a file of the machine that the graph or its input names."
 _WRITES = "It writes a file of the machine that the graph or its input names."
 _DATA = "It reads records from files that the graph or its input names."
+_CACHES = "It keeps what it has read in files, if the graph or its input names a place for them."
+_PRINTS = "It prints to the stream that the graph names, which can be a file."
+_VOCABULARY = "It reads a vocabulary when the model is loaded, as a rule from the folder assets."
 _LOGS = "It writes a log to a folder that the graph or its input names."
 _REMOTE = "It sends or takes data over the network, or runs a function on another machine."
 _NATIVE = "It runs native code that is not in TensorFlow and must be installed beside it."
 _COMPILED = "It runs a program that was compiled into the graph, which no list of operations shows."
+
+_SAVERS = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
 
 _DANGER = Severity.DANGER
 _WARNING = Severity.WARNING
@@ -30,14 +35,16 @@ _RULES: tuple[tuple[Severity, str, str, str], ...] = (
     (
         _DANGER,
         "reads-file",
-        r"ReadFile|MatchingFiles|ImmutableConst|(Experimental)?MatchingFilesDataset|FileSystem\w+",
+        r"ReadFile|MatchingFiles|ImmutableConst|(Experimental)?MatchingFilesDataset|FileSystem\w+|"
+        r"LoadAndRemapMatrix|GenerateVocabRemapping|Restore(V2|Slice)?|DTensorRestoreV2",
         _READS,
     ),
     (
         _DANGER,
         "writes-file",
         r"WriteFile|DumpTensor|(Experimental)?DatasetToTFRecord|SaveDataset(V2)?|"
-        r"DistributedSave|SnapshotDataset(V2)?|Debug(Identity|NumericSummary|NanCount)(V\d)?",
+        r"DistributedSave|SnapshotDataset(V2)?|Debug(Identity|NumericSummary|NanCount)(V\d)?|"
+        r"CalibrationStatisticsSaver|Save(V2|Slices)?|MergeV2Checkpoints",
         _WRITES,
     ),
     (
@@ -48,14 +55,15 @@ _RULES: tuple[tuple[Severity, str, str, str], ...] = (
         _REMOTE,
     ),
     (
-        _WARNING,
+        _DANGER,
         "reads-records",
         r"(WholeFile|TextLine|FixedLengthRecord|TFRecord|LMDB)Reader(V2)?|LoadDataset|"
         r"(Experimental)?(TextLine|TFRecord|FixedLengthRecord|CSV|Sql|LMDB)Dataset(V2)?|"
-        r"RecordInput|ListSnapshotChunksDataset|SnapshotChunkDataset|CacheDataset(V2)?|"
-        r"LoadAndRemapMatrix|GenerateVocabRemapping",
+        r"RecordInput|ListSnapshotChunksDataset|SnapshotChunkDataset",
         _DATA,
     ),
+    (_WARNING, "keeps-files", r"CacheDataset(V2)?", _CACHES),
+    (_WARNING, "prints", r"Print(V2)?", _PRINTS),
     (_WARNING, "writes-log", r"CreateSummaryFileWriter", _LOGS),
     (
         _WARNING,
@@ -64,6 +72,7 @@ _RULES: tuple[tuple[Severity, str, str, str], ...] = (
         _NATIVE,
     ),
     (Severity.NOTE, "compiled-program", r"XlaCallModule", _COMPILED),
+    (Severity.NOTE, "reads-vocabulary", r"InitializeTableFromTextFile(V2)?", _VOCABULARY),
 )
 
 
@@ -72,7 +81,7 @@ def op_findings(ops: Iterable[GraphOp]) -> Iterator[Finding]:
     counts: Counter[tuple[str, str]] = Counter()
     names: dict[tuple[str, str], str] = {}
     for op in ops:
-        if _rule(op.op) is not None:
+        if _rule(op.op) is not None and not _is_saver(op):
             counts[op.op, op.where] += 1
             names.setdefault((op.op, op.where), op.name)
     for (op_type, where), count in counts.items():
@@ -82,6 +91,20 @@ def op_findings(ops: Iterable[GraphOp]) -> Iterator[Finding]:
             others = f" and {count - 1:,} more" if count > 1 else ""
             place = f"{where}: {names[op_type, where]}{others}"
             yield Finding(severity, key, place, f"{op_type}: {message}")
+
+
+def _is_saver(op: GraphOp) -> bool:
+    """Whether it belongs to what every SavedModel has for saving and restoring its variables.
+
+    TensorFlow 1 keeps these operations in a scope ``save`` of the main graph, TensorFlow 2 in
+    functions that it traces.
+    """
+    if not _SAVERS.fullmatch(op.op):
+        return False
+    traced = re.search(r"function __inference_+traced_(save|restore)_\d+$", op.where)
+    return bool(traced) or (
+        "function" not in op.where and re.match(r"save(_\d+)?/", op.name) is not None
+    )
 
 
 @lru_cache(maxsize=4096)
