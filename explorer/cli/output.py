@@ -96,9 +96,14 @@ def progress(what: str) -> Iterator[None]:
 
 
 def report_unreadable(error: UnreadableArtifact) -> None:
-    """Say on stderr why a path was not opened: the cause, what was found, each reader's reason."""
+    """Say on stderr why a path was not opened: the cause, what was found, each reader's reason.
+
+    What one reader knows and finds damaged, the others have nothing to say of.
+    """
     output = Output(sys.stderr)
     output.line(f"mfx: {error}")
+    if error.damaged:
+        return
     if error.found:
         output.line(f"found: {error.found}")
     for reader, reason in error.reasons.items():
@@ -106,6 +111,6 @@ def report_unreadable(error: UnreadableArtifact) -> None:
             output.line(f"{reader}: {reason}")
 
 
-def silence_broken_pipe() -> None:
-    """Let the interpreter end without a word after the reader of a pipe has gone."""
+def silence_output() -> None:
+    """Let the interpreter end without a word where its output goes nowhere any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +114,9 @@ def _print_values(output: Output, tensor: Tensor) -> int:
 def _print_statistics(output: Output, tensor: Tensor) -> None:
     with progress(f"Reading {tensor.path}"):
         found = summarize(tensor)
-    known = {field.name: getattr(found, field.name) for field in fields(found)}
-    rows = [(name, str(known[name])) for name in _STATISTICS if known[name] not in (None, "")]
+    names = ("count", "reason") if found.minimum is None else _STATISTICS
+    known = {name: getattr(found, name) for name in names}
+    rows = [(name, str(value)) for name, value in known.items() if value not in (None, "")]
     output.table(("", ">"), rows)
 
 

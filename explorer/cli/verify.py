@@ -18,10 +18,10 @@ def run(arguments: Sequence[str]) -> int:
         prog="mfx verify",
         description="Check every checksum that the format carries, and its structure: that all "
         "files it names are there and every shape fits its bytes. Exit status 0 if all is well, "
-        "1 with what is damaged, 2 if it cannot be read at all.",
+        "1 with what is damaged, 2 if there is nothing that could be checked.",
     )
     parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
-    return with_artifact(parser.parse_args(arguments).path, _print_checks)
+    return with_artifact(parser.parse_args(arguments).path, _print_checks, damaged=1)
 
 
 def _print_checks(artifact: Artifact) -> int:
@@ -39,6 +39,8 @@ def _print_checks(artifact: Artifact) -> int:
 
 
 def _summary(artifact: Artifact, counts: Counter[str], damaged: int) -> str:
+    if artifact.format == "unknown":
+        return f"{artifact.name}: no reader knows this file, so nothing was checked."
     if not counts:
         return (
             f"{artifact.name}: {artifact.format_name} carries no checksums; its structure was read "

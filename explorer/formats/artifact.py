@@ -52,7 +52,8 @@ class NodeType(enum.Enum):
 class UnreadableArtifact(Exception):  # noqa: N818 - the name says what the person sees
     """A path that no reader can open, with what was looked for and what was found.
 
-    ``reasons`` maps a reader's display name to why it refused.
+    ``reasons`` maps a reader's display name to why it refused; ``damaged`` is true where a reader
+    knew the format, but could not read on.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class UnreadableArtifact(Exception):  # noqa: N818 - the name says what the pers
         path: str = "",
         found: str = "",
         reasons: Mapping[str, str] | None = None,
+        damaged: bool = False,
     ) -> None:
         super().__init__(message)
+        self.damaged = damaged
         self.path = path
         self.found = found
         self.reasons = dict(reasons or {})

@@ -329,3 +329,37 @@ def test_it_works_where_tensorflow_is_not_installed(
         (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not here')")
     done = mfx(command, corpus / name, changes={"PYTHONPATH": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_damage_that_keeps_a_file_from_opening_is_damage_to_verify(
+    corpus: Path, tmp_path: Path
+) -> None:
+    whole = (corpus / "emotion_model.hdf5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    done = mfx("verify", tmp_path / "cut.h5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cut.h5 is cut short" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device that is always full")
+def test_output_that_cannot_be_written_is_told(corpus: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "explorer", "show", str(corpus / "sleep_stages.keras")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("mfx: the output cannot be written")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_nobody_knows_is_not_called_clean(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(bytes(range(256)))
+    done = mfx("scan", tmp_path / "x.bin")
+    assert done.returncode == 0
+    assert done.stdout.split("\t")[:2] == ["warning", "not-read"]
+    assert "nothing was checked" in mfx("verify", tmp_path / "x.bin").stdout
