@@ -187,7 +187,8 @@ class _Reading:
             return stored
         if not layout.names and layout.model is None:
             names = cache(partial(stored_name, self._file))
-            return StoreLabels(stored, names, self._place_of).labelled()
+            groups = layer_groups(self._file)
+            return StoreLabels(stored, names, self._place_of, layer_groups=groups).labelled()
         labels = group_labels(stored, layout.root, layout.names)
         return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in stored)
 

@@ -46,7 +46,8 @@ class StoreLabels:
 
     ``keras`` is the major version that wrote it, ``optimizer`` as in the compile config.
     ``stored_name`` gives the name of the object whose group is at a path, empty where the file
-    does not say, ``place_of`` its place in a config.
+    does not say, ``place_of`` its place in a config. ``layer_groups`` are those of the layers that
+    the model holds itself or in lists.
     """
 
     tensors: Sequence[Tensor]
@@ -55,6 +56,7 @@ class StoreLabels:
     model: LayerConfig | None = None
     keras: int | None = None
     optimizer: Any = None
+    layer_groups: Sequence[str] = ()
     _titles: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -91,7 +93,13 @@ class StoreLabels:
         owner = self._owner(place)
         if owner is not None:
             return owner.layer.class_name
+        if "/" in place and place in self._listed:
+            return class_of_group(place.rpartition("/")[2])
         return _class_by_place(self._canonical(place)) or class_of_group(self.stored_name(place))
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(self.layer_groups)
 
     @cached_property
     def _groups(self) -> dict[str, list[Tensor]]:

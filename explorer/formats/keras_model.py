@@ -152,6 +152,7 @@ class _KerasModel:
             self._model,
             major_version(self._version),
             compiled.get("optimizer") if isinstance(compiled, dict) else None,
+            self._weights.layer_groups() if self._weights else (),
         )
 
     def _layers(self) -> tuple[Layer, ...]:

@@ -116,10 +116,14 @@ def store_layers(
 
 
 def _found_layer(place: str, count: int, name_of: StoredName) -> Layer:
-    """Weights alone name no classes, but a group in a list of layers is named after its class."""
+    """Weights alone name no classes, but a group in a list of layers is named after its class.
+
+    Those in lists of the model's own are numbered anew in each, so the list belongs to the name.
+    """
     above, _, name = place.rpartition("/")
     class_name = class_of_group(name) if above else ""
-    return Layer(name_of(place) or name, class_name, parameters=count)
+    title = name if above in CONTAINERS else place
+    return Layer(name_of(place) or title, class_name, parameters=count)
 
 
 def _count_at(place: Place, totals: Counter[str]) -> int | None:

@@ -23,6 +23,9 @@ _KERAS = "_tf_keras_"
 _FUNCTIONS = ("function", "bare_concrete_function")
 _CALLS = ("call_and_return_conditional_losses", "__call__")
 _WRAPPED = ("__tuple__", "TensorShape")
+_HOLDERS = ("trackable_list_wrapper", "trackable_dict_wrapper", "trackable_tuple_wrapper")
+"""Lists, dictionaries and tuples (``tensorflow/python/saved_model/revived_types.py``)."""
+
 _DEEPEST = 30
 _MOST_STEPS = 500_000
 
@@ -133,8 +136,7 @@ class SavedObjects:
         """The layers of a model; one that was listed before is not listed again below."""
         config = read_config(self.describe(parent))
         shapes = output_shapes(config) if config else {}
-        children = [node for node in self._layer_nodes(parent) if node not in seen]
-        seen.update(children)
+        children = list(self._layer_nodes(parent, seen))
         return tuple(
             self._layer(
                 node,
@@ -165,9 +167,19 @@ class SavedObjects:
             children=children,
         )
 
-    def _layer_nodes(self, parent: int) -> list[int]:
-        nodes = [n for _, n in self.graph.children(parent) if self.is_layer(n)]
-        return list(dict.fromkeys(nodes))
+    def _layer_nodes(self, parent: int, seen: set[int]) -> Iterator[int]:
+        """The layers that an object holds itself or in lists, as far as they are not ``seen``."""
+        waiting = [child for _, child in reversed(self.graph.children(parent))]
+        while waiting:
+            node = waiting.pop()
+            if node in seen:
+                continue
+            if self.is_layer(node):
+                seen.add(node)
+                yield node
+            elif self.identifier(node) in _HOLDERS:
+                seen.add(node)
+                waiting += [child for _, child in reversed(self.graph.children(node))]
 
     def is_layer(self, node: int) -> bool:
         """Whether a node is a Keras layer or model."""

@@ -77,6 +77,26 @@ def subclass(k: Any) -> Any:
     return model
 
 
+def listed(k: Any) -> Any:
+    """A subclass that holds most of its layers in lists and a dictionary, one of them twice."""
+
+    class Listed(k.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(name="listed")
+            self.first = k.layers.Dense(3)
+            self.several = [k.layers.Dense(2), [k.layers.Dense(4), self.first]]
+            self.by_name = {"last": k.layers.Dense(5)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 32], tf.float32, name="digits")])
+        def call(self, inputs: Any) -> Any:
+            second, (third, _) = self.several
+            return self.by_name["last"](third(second(self.first(inputs))))
+
+    model = Listed()
+    model(np.zeros((2, 32), np.float32))
+    return model
+
+
 def fitted(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(x, y, verbose=0)
@@ -150,7 +170,13 @@ def saved_models(out: Path) -> None:
         remember(out / f"{name}_branched_export", joined)
         joined.export(str(out / f"{name}_branched_export"))
         if k is tf_keras:
-            for kept, what in ((model, "functional"), (joined, "branched"), (written, "subclass")):
+            models = {
+                "functional": model,
+                "branched": joined,
+                "subclass": written,
+                "listed": listed(k),
+            }
+            for what, kept in models.items():
                 remember(out / f"keras2_{what}", kept, getattr(kept, "optimizer", None))
                 kept.save(str(out / f"keras2_{what}"), save_format="tf")
     vocabulary = out / "vocabulary.txt"

@@ -85,6 +85,22 @@ def test_a_subclass_needs_its_code(k: ModuleType, tmp_path: Path, opened: Any) -
     assert sorted(layer.parameters or 0 for layer in artifact.layers()) == [16, 33, 330, 1056]
 
 
+def test_layers_in_a_list_have_names(k: ModuleType, tmp_path: Path, opened: Any) -> None:
+    model = keras_originals.subclass(k)
+    for file, save in (("m.keras", model.save), ("m.weights.h5", model.save_weights)):
+        save(tmp_path / file)
+        artifact = opened(tmp_path / file)
+        by_shape = {t.shape: t.label for t in artifact.tensors() if t.role is Role.WEIGHT}
+        named = {layer.name: layer.parameters for layer in artifact.layers()}
+        names = ("stack/dense", "stack/dense_1")
+        if k.__name__ == "keras":
+            names = tuple(layer.name for layer in model.stack)
+        for layer, name in zip(model.stack, names, strict=True):
+            assert named[name] == layer.count_params()
+            assert by_shape[tuple(layer.kernel.shape)].endswith(f"{name}/kernel")
+        assert len(named) == len(model.layers)
+
+
 def test_the_real_archive(corpus: Path, opened: Any) -> None:
     path = corpus / "sleep_stages.keras"
     artifact = opened(path)

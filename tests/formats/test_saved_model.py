@@ -161,10 +161,11 @@ def test_layers_are_those_of_keras(name: str, originals: Originals) -> None:
     assert layers == originals[name].keras["layers"]
 
 
-def test_layers_of_a_subclass(originals: Originals) -> None:
-    artifact = opened(originals["keras2_subclass"])
+@pytest.mark.parametrize("name", ["keras2_subclass", "keras2_listed"])
+def test_layers_of_a_subclass(name: str, originals: Originals) -> None:
+    artifact = opened(originals[name])
     layers = [as_dict(layer, keep_shape=False) for layer in artifact.layers()]
-    assert layers == originals["keras2_subclass"].keras["layers"]
+    assert layers == originals[name].keras["layers"]
     assert artifact.contents.architecture is Tri.PARTLY
 
 
