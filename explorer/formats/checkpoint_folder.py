@@ -71,12 +71,16 @@ class CheckpointFolder:
         names = [entry.name for entry in self._by_prefix.get(prefix, ())]
         if prefix + INDEX_ENDING not in names:
             return False
-        sharded = any(".data-" in name.removeprefix(prefix) for name in names)
-        return sharded or is_index(self.storage, prefix + INDEX_ENDING)
+        return self.has_data(prefix) or is_index(self.storage, prefix + INDEX_ENDING)
+
+    def has_data(self, prefix: str) -> bool:
+        """Whether there is a shard, with an index or without."""
+        names = [entry.name for entry in self._by_prefix.get(prefix, ())]
+        return any(".data-" in name.removeprefix(prefix) for name in names)
 
     def prefixes(self) -> tuple[str, ...]:
         """The checkpoints, the latest first: those of the state file, there or not, then others."""
-        present = [prefix for prefix in self._by_prefix if self.has_index(prefix)]
+        present = [p for p in self._by_prefix if self.has_data(p) or self.has_index(p)]
         ordered = sorted(present, key=natural_key, reverse=True)
         return tuple(dict.fromkeys([*self._listed(), *ordered]))
 

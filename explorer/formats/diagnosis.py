@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import re
 import stat
@@ -13,6 +12,7 @@ from explorer.formats.archives import ARCHIVE_ENDINGS, is_archive
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.finding import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
 from explorer.formats.storage import Entry, LocalStorage, Storage, open_storage
+from explorer.formats.system_errors import forbidden, words
 from explorer.formats.text import bytes_text, count_text, printable_text
 
 _SHARD = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
@@ -59,11 +59,7 @@ def locate(path: str) -> Located:
 
 def _remote(path: str) -> Located:
     storage = open_storage(path)
-    try:
-        there = storage.is_folder or storage.size() is not None
-    except OSError as error:
-        raise _unreadable(path, system_error(storage, error)) from error
-    if there:
+    if storage.is_folder or storage.size() is not None:
         return Located(owner(storage, storage.parent()))
     archive = re.match(rf"(.+?({'|'.join(map(re.escape, ARCHIVE_ENDINGS))}))/(.+)", path, re.I)
     if archive is None:
@@ -84,9 +80,9 @@ def _beside(path: Path, error: OSError | ValueError) -> Located:
         if file.is_file() and is_archive(LocalStorage(file)):
             return Located(LocalStorage(file), path.relative_to(file).as_posix())
     if isinstance(error, PermissionError):
-        raise _unreadable(str(path), _forbidden(str(path))) from error
+        raise _unreadable(str(path), forbidden(str(path))) from error
     raise _unreadable(
-        str(path), f"{path} is not a path that this system can open: {_words(error)}. Check it."
+        str(path), f"{path} is not a path that this system can open: {words(error)}. Check it."
     ) from error
 
 
@@ -125,29 +121,6 @@ def _vanished(path: Path) -> str:
     above = next((p for p in path.parents if p.is_dir()), None)
     there = f" The folder {above} exists; look there." if above and above.is_absolute() else ""
     return f"{path} does not exist. It was moved, renamed or deleted, or the name is wrong.{there}"
-
-
-def _forbidden(path: str) -> str:
-    return (
-        f"{path} may not be read: this user has no permission. Ask its owner, or change its "
-        "permissions."
-    )
-
-
-def _words(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else "") or str(error)
-
-
-def system_error(storage: Storage, error: OSError) -> str:
-    """What the system said while a file was being read, and what to do."""
-    where = str(error.filename or storage.uri)
-    if isinstance(error, PermissionError):
-        return _forbidden(where)
-    if isinstance(error, FileNotFoundError):
-        return f"{where} vanished while it was being read. Open it again if it is back."
-    if error.errno == errno.EIO:
-        return f"{where} cannot be read from the disk: {_words(error)}. Check the disk."
-    return f"{where} cannot be read: {_words(error)}. Try again, or copy it elsewhere first."
 
 
 # What was found instead of a model

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 from explorer.formats import diagnosis, unknown
 from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.storage import Storage
+from explorer.formats.system_errors import system_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def open_stored(storage: Storage) -> Artifact:
     """Open what a storage holds; see `open_artifact`."""
     reasons: dict[str, str] = {}
     damaged: list[str] = []
+    recognised = False
     for row in _in_order(storage):
         try:
             match = row.reader().match(storage)
@@ -137,14 +139,19 @@ def open_stored(storage: Storage) -> Artifact:
         except (UnreadableArtifact, OSError) as error:
             reasons[row.name] = _reason(storage, error)
             damaged.append(reasons[row.name])
+            recognised |= isinstance(error, UnreadableArtifact)
     try:
         refusal = damaged[0] if damaged else diagnosis.refusal(storage)
         if not refusal:
             return unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
     except OSError as error:
-        refusal = diagnosis.system_error(storage, error)
+        refusal = system_error(storage.uri, error)
     raise UnreadableArtifact(
-        refusal, path=storage.uri, found=diagnosis.found(storage), reasons=reasons
+        refusal,
+        path=storage.uri,
+        found=diagnosis.found(storage),
+        reasons=reasons,
+        damaged=recognised,
     )
 
 
@@ -153,4 +160,4 @@ def _in_order(storage: Storage) -> list[Format]:
 
 
 def _reason(storage: Storage, error: UnreadableArtifact | OSError) -> str:
-    return diagnosis.system_error(storage, error) if isinstance(error, OSError) else str(error)
+    return system_error(storage.uri, error) if isinstance(error, OSError) else str(error)

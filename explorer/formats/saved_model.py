@@ -185,11 +185,6 @@ class _SavedModel:
             bundle = open_bundle(self.storage, VARIABLES_PREFIX)
         except UnreadableArtifact as error:
             return str(error)
-        except OSError as error:
-            return (
-                f"{VARIABLES_PREFIX}.index cannot be read: {error.strerror or error}. Change its "
-                "permissions, or copy the folder variables again."
-            )
         return StoredVariables(bundle, self.objects.graph_for, self.objects.variable_details)
 
     def _why_no_variables(self) -> str:

@@ -2,7 +2,8 @@
 
 Readers never call ``open()`` themselves. A storage is one file or one folder; its members are
 named by paths with forward slashes relative to it, and ``""`` is the file itself. A member name
-that would leave the folder, by ``..`` or through a symbolic link, is refused.
+that would leave the folder, by ``..`` or through a symbolic link, is refused. What the system does
+not let a storage read raises `UnreadableArtifact` as well.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.system_errors import told
 
 _PAGE = 1 << 16
 _PAGES_KEPT = 64
@@ -211,7 +213,7 @@ class LocalStorage(Storage):
         path = self._locate(folder)
         if not path.is_dir():
             return []
-        with os.scandir(path) as found:
+        with told(self.uri), os.scandir(path) as found:
             listed = [_entry(entry) for entry in found]
         return sorted(listed, key=lambda entry: entry.name)
 
@@ -231,17 +233,19 @@ class LocalStorage(Storage):
     def size(self, member: str = "") -> int | None:
         """Bytes of a file, or ``None`` where there is no such file."""
         path = self._locate(member)
-        return path.stat().st_size if path.is_file() else None
+        with told(str(path)):
+            return path.stat().st_size if path.is_file() else None
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
-        with self.open(member) as file:
+        with self.open(member) as file, told(self.uri):
             file.seek(offset)
             return file.read(-1 if length is None else length)
 
     def open(self, member: str = "") -> IO[bytes]:
         """A seekable file object over a member."""
-        return self._locate(member).open("rb")
+        with told(self.uri):
+            return self._locate(member).open("rb")
 
     def parent(self) -> Storage | None:
         """The folder this lies in."""
@@ -288,25 +292,25 @@ class RemoteStorage(Storage):
     def entries(self, folder: str = "") -> list[Entry]:
         """The members of ``folder``, sorted by name; empty where it does not exist."""
         path = self._locate(folder)
-        with _reached(self.uri):
+        with told(self.uri), _reached(self.uri):
             found = self._fs.ls(path, detail=True) if self._fs.isdir(path) else []
         return sorted(map(_remote_entry, found), key=lambda entry: entry.name)
 
     def size(self, member: str = "") -> int | None:
         """Bytes of a file, or ``None`` where there is no such file."""
         path = self._locate(member)
-        with _reached(self.uri):
+        with told(self.uri), _reached(self.uri):
             return int(self._fs.size(path)) if self._fs.isfile(path) else None
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
         end = None if length is None else offset + length
-        with _reached(self.uri):
+        with told(self.uri), _reached(self.uri):
             return bytes(self._fs.cat_file(self._locate(member), start=offset, end=end))
 
     def open(self, member: str = "") -> IO[bytes]:
         """A seekable file object over a member."""
-        with _reached(self.uri):
+        with told(self.uri), _reached(self.uri):
             return cast("IO[bytes]", self._fs.open(self._locate(member), "rb"))
 
     def below(self, member: str) -> Storage:

@@ -18,6 +18,7 @@ from explorer.formats.inflate import GZIP, Inflated
 from explorer.formats.member_index import MemberIndex, stays_inside
 from explorer.formats.ranges import FilePart
 from explorer.formats.storage import Entry, Storage, check_member
+from explorer.formats.system_errors import told
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -98,7 +99,7 @@ class TarStorage(Storage):
 
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes of a member from ``offset``."""
-        with self.open(member) as file:
+        with self.open(member) as file, told(f"{self.uri}/{member}"):
             file.seek(offset)
             return file.read(-1 if length is None else length)
 

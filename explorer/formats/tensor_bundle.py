@@ -321,6 +321,10 @@ def index_table(data: bytes, name: str) -> Table:
 def open_bundle(storage: Storage, prefix: str) -> Bundle:
     """Read the index of the bundle ``prefix``. Raises `UnreadableArtifact`."""
     name = prefix + INDEX_ENDING
+    if not storage.has(name):
+        raise UnreadableArtifact(
+            f"{name}, which says what is where in the data files, is missing. Copy it beside them."
+        )
     table = dict(index_table(storage.read(name), name).entries())
     try:
         header = checkpoint_pb2.BundleHeaderProto.FromString(table.pop(b""))

@@ -17,6 +17,7 @@ from explorer.formats.artifact import (
     Role,
     UnreadableArtifact,
 )
+from explorer.formats.checkpoint_checks import GRAPH_ENDING, graph_checks, state_checks
 from explorer.formats.checkpoint_folder import STATE_FILE, STATE_START, CheckpointFolder
 from explorer.formats.checkpoint_objects import objects_node
 from explorer.formats.files import file_node
@@ -26,8 +27,6 @@ from explorer.formats.storage import Entry, Storage, escaping_links
 from explorer.formats.stored_variables import StoredVariables
 from explorer.formats.tensor_bundle import INDEX_ENDING, is_index, open_bundle
 from explorer.formats.text import count_text
-
-_GRAPH_ENDING = ".meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,11 @@ class _Checkpoint:
         return self.folder.files(self.prefix)
 
     @property
+    def has_table(self) -> bool:
+        """Whether there is what says which tensors it has."""
+        return self.folder.is_old(self.prefix) or self.folder.has_index(self.prefix)
+
+    @property
     def size(self) -> int:
         return sum(entry.size for entry in self.files)
 
@@ -106,7 +110,7 @@ class _Checkpoint:
         return Node(
             self.prefix,
             NodeType.GROUP,
-            kind="checkpoint",
+            kind="checkpoint" if self.has_table else "checkpoint · index missing",
             size=self.size,
             source=NodeList(self._children),
         )
@@ -134,7 +138,7 @@ class _Checkpoint:
         graphs = [
             file_node(self.folder.storage, entry, kind="meta graph")
             for entry in self.files
-            if entry.name.endswith(_GRAPH_ENDING)
+            if entry.name.endswith(GRAPH_ENDING)
         ]
         return [*self.variables.file_nodes(), *([objects] if objects else []), *graphs]
 
@@ -144,6 +148,7 @@ class _Checkpoint:
         yield Check("checkpoint present", self.prefix, "" if self.files else missing)
         if not self.files:
             return
+        yield from graph_checks(self.folder, self.prefix)
         try:
             variables = self.variables
         except UnreadableArtifact as error:
@@ -194,6 +199,11 @@ def _open_folder(folder: CheckpointFolder) -> Artifact:
         )
     latest, damaged = _latest_readable(readable)
     notes = damaged + latest.variables.notes()
+    notes += [
+        f"The index of {one.prefix} is missing, so its values cannot be read."
+        for one in readable[readable.index(latest) + 1 :]
+        if not one.has_table
+    ]
     if len(readable) > 1:
         notes.append(
             f"The folder holds {len(readable)} checkpoints. What is said of tensors is of "
@@ -217,9 +227,15 @@ def _open_folder(folder: CheckpointFolder) -> Artifact:
         tensors=latest.variables.tensors,
         layers=latest.variables.layers,
         hazards=lambda: escaping_links(folder.storage),
-        checks=lambda: (check for one in checkpoints for check in one.checks()),
+        checks=lambda: _folder_checks(folder, checkpoints),
         notes=tuple(notes),
     )
+
+
+def _folder_checks(folder: CheckpointFolder, checkpoints: Sequence[_Checkpoint]) -> Iterator[Check]:
+    yield from state_checks(folder)
+    for checkpoint in checkpoints:
+        yield from checkpoint.checks()
 
 
 def _latest_readable(checkpoints: Sequence[_Checkpoint]) -> tuple[_Checkpoint, list[str]]:

@@ -16,6 +16,7 @@ from explorer.formats.inflate import DEFLATE, Inflated, expands, is_bomb
 from explorer.formats.member_index import MemberIndex, stays_inside
 from explorer.formats.ranges import FilePart
 from explorer.formats.storage import Entry, Storage, check_member
+from explorer.formats.system_errors import told
 from explorer.formats.text import bytes_text
 
 LOCAL_HEADER = b"PK\x03\x04"
@@ -110,7 +111,7 @@ class ZipStorage(Storage):
         info = self._info(member)
         if length is not None and offset + length <= _PEEK:
             return self._peek(info, offset, length)
-        with self.open(member) as file:
+        with self.open(member) as file, told(f"{self.uri}/{member}"):
             file.seek(offset)
             return file.read(-1 if length is None else length)
 

@@ -225,8 +225,8 @@ def test_variables_that_may_not_be_read_leave_the_graph(corpus: Path) -> None:
         artifact = open_artifact(str(folder / "nmp"))
         assert artifact.signatures
         assert artifact.notes == (
-            "variables/variables.index cannot be read: Permission denied. Change its permissions, "
-            "or copy the folder variables again.",
+            f"{folder}/nmp/variables/variables.index may not be read: this user has no permission. "
+            "Ask its owner, or change its permissions.",
         )
         artifact.close()
 

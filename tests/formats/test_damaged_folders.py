@@ -1,0 +1,99 @@
+"""Folders of which a file is missing, empty, cut or a folder: shown as far as they go, and named.
+
+The originals are what old versions of TensorFlow wrote.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from explorer.formats.artifact import Artifact, Node, UnreadableArtifact
+from explorer.formats.registry import open_artifact
+from explorer.formats.storage import LocalStorage
+from tests.formats.old_versions.expected import FILES
+from tests.formats.walking import below
+
+Damage = Callable[[Path], None]
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def copy_of(name: str, target: Path) -> Path:
+    return Path(shutil.copytree(FILES / name, target / "copy"))
+
+
+def problems(artifact: Artifact) -> dict[str, str]:
+    return {check.where: check.problem for check in artifact.checks() if check.problem}
+
+
+def walk(node: Node) -> None:
+    """Everything that a tree says."""
+    node.attributes()
+    for child in node.children():
+        walk(child)
+
+
+@pytest.mark.parametrize("damage", [remove, make_folder])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_older_checkpoint_without_its_index_is_named(
+    damage: Damage, is_listed: bool, tmp_path: Path
+) -> None:
+    folder = copy_of("tf115/ckpt", tmp_path)
+    whole = open_artifact(str(folder))
+    damage(folder / "model-2.index")
+    if not is_listed:
+        (folder / "checkpoint").unlink()
+    artifact = open_artifact(str(folder))
+    walk(artifact.root)
+    assert artifact.tensors() == whole.tensors()
+    assert below(artifact.root, "model-2").kind == "checkpoint · index missing"
+    assert "The index of model-2 is missing, so its values cannot be read." in artifact.notes
+    assert "is missing" in problems(artifact)["model-2.index"]
+
+
+@pytest.mark.parametrize("damage", [remove, make_folder])
+def test_without_the_newest_index_the_one_before_is_opened(damage: Damage, tmp_path: Path) -> None:
+    folder = copy_of("tf115/ckpt", tmp_path)
+    damage(folder / "model-3.index")
+    artifact = open_artifact(str(folder))
+    walk(artifact.root)
+    assert artifact.tensors() == open_artifact(str(folder / "model-2")).tensors()
+    assert artifact.notes[0].startswith("model-3.index, which says what is where")
+    assert [*problems(artifact)] == ["model-3.index"]
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "model.ckpt-2.meta"])
+@pytest.mark.parametrize("damage", [empty, cut, make_folder])
+def test_a_damaged_state_file_or_graph_is_named(name: str, damage: Damage, tmp_path: Path) -> None:
+    folder = copy_of("tf14/ckpt", tmp_path)
+    assert problems(open_artifact(str(folder))) == {}
+    damage(folder / name)
+    assert [*problems(open_artifact(str(folder)))] == [name]
+
+
+def test_what_the_system_refuses_is_an_unreadable_artifact(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnreadableArtifact, match="gone vanished"):
+        storage.read("gone")
+    with pytest.raises(UnreadableArtifact, match="folder is a folder, but should be a file"):
+        storage.open("folder")
