@@ -61,7 +61,11 @@ def _target(link: Elsewhere) -> str:
     return f"external link to {_decoded(link.path)} in the file {_decoded(link.file)}"
 
 
-def links_of(group: Hdf5Object) -> list[tuple[bytes, Link]]:
+Links = list[tuple[bytes, Link]]
+"""Names and where they lead."""
+
+
+def links_of(group: Hdf5Object) -> Links:
     """The links of a group in HDF5's order; numbers by value, as Keras means them.
 
     Raises one of `HDF5_ERRORS`, also where ``group`` is none.
@@ -149,7 +153,7 @@ def _entries(group: Hdf5Object) -> _Entries:
     return _read(group, links_of(group))
 
 
-def _read(group: Hdf5Object, links: list[tuple[bytes, Link]]) -> _Entries:
+def _read(group: Hdf5Object, links: Links) -> _Entries:
     """What links lead to, the beginnings of many headers read at once in the file's order.
 
     Read by name each would be somewhere else, which takes much longer.
@@ -179,9 +183,9 @@ def _lost(view: Hdf5View, error: BaseException) -> UnreadableArtifact:
     )
 
 
-def root_source(view: Hdf5View) -> GroupSource:
-    """The attributes and links of the root group."""
-    return GroupSource(view, None, b"", frozenset())
+def root_source(view: Hdf5View, links: Links | None = None) -> GroupSource:
+    """The attributes of the root group and its links, where they were read already those."""
+    return GroupSource(view, None, b"", frozenset(), links)
 
 
 class GroupSource:
@@ -197,7 +201,7 @@ class GroupSource:
         address: int | None,
         path: bytes,
         above: frozenset[int],
-        links: list[tuple[bytes, Link]] | None = None,
+        links: Links | None = None,
     ) -> None:
         self._view = view
         self._address = address
@@ -210,7 +214,7 @@ class GroupSource:
         root = self._view.file.root
         return root if self._address is None else root.at(self._address)
 
-    def _listed(self, group: Hdf5Object) -> tuple[list[bytes], list[tuple[bytes, Link]]]:
+    def _listed(self, group: Hdf5Object) -> tuple[list[bytes], Links]:
         """The names of the attributes and the links, each read once."""
         if self._attributes is None:
             self._attributes = list(group.attributes)

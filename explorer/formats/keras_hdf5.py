@@ -37,7 +37,9 @@ from explorer.formats.hdf5_file import (
 )
 from explorer.formats.hdf5_tree import (
     Hdf5View,
+    Links,
     attributes_of,
+    links_of,
     open_group,
     root_source,
     walk,
@@ -82,7 +84,8 @@ def open(match: Match) -> Artifact:
     """Open the file and keep it open until the artifact is closed."""
     file = Hdf5File(match.storage)
     try:
-        return _Reading(match.storage, file, _layout_of(file)).artifact()
+        root = file.root
+        return _Reading(match.storage, file, _layout_of(root), links_of(root)).artifact()
     except HDF5_ERRORS as error:
         file.close()
         raise UnreadableArtifact(
@@ -124,12 +127,11 @@ _WEIGHTS = "model_weights"
 _WHOLE_ROLES = {_WEIGHTS: Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
 
 
-def _layout_of(file: Hdf5File) -> _Layout:
-    root = file.root
+def _layout_of(root: Hdf5Object) -> _Layout:
     groups = root.links
     config = text_attribute(root, _MODEL_CONFIG)
     if config or _WEIGHTS.encode() in groups:
-        return _whole_model(file, config)
+        return _whole_model(root, config)
     if has_names(root, "layer_names"):
         names = tuple(names_attribute(root, "layer_names"))
         return _Layout(
@@ -140,8 +142,7 @@ def _layout_of(file: Hdf5File) -> _Layout:
     return _Layout("hdf5", "HDF5")
 
 
-def _whole_model(file: Hdf5File, config: str) -> _Layout:
-    root = file.root
+def _whole_model(root: Hdf5Object, config: str) -> _Layout:
     holders = [root]
     with suppress(KeyError):
         holders.append(open_group(root, _WEIGHTS))
@@ -170,10 +171,11 @@ def _producer(holders: Sequence[Hdf5Object]) -> Producer:
 class _Reading:
     """One open file on its way to an `Artifact`."""
 
-    def __init__(self, storage: Storage, file: Hdf5File, layout: _Layout) -> None:
+    def __init__(self, storage: Storage, file: Hdf5File, layout: _Layout, links: Links) -> None:
         self._storage = storage
         self._file = file
         self._layout = layout
+        self._links = links
         kinds = self._kinds()
         self._view = Hdf5View(file, layout.role, lambda path: kinds.get(path, ""), storage.name)
         self._labelled: Callable[[], tuple[Tensor, ...]] = cache(self._with_labels)
@@ -234,7 +236,7 @@ class _Reading:
         )
 
     def _root(self) -> Node:
-        source, is_plain = root_source(self._view), self._layout.format == "hdf5"
+        source, is_plain = root_source(self._view, self._links), self._layout.format == "hdf5"
         return Node(
             self._storage.name,
             NodeType.FILE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +28,7 @@ Link = int | Elsewhere
 """A hard link is the address of its object's header."""
 
 _HARD, _SOFT, _EXTERNAL = 0, 1, 64
+_HAS_ORDER, _HAS_KIND, _HAS_CHARSET = 4, 8, 16
 _CACHED_SOFT = 2
 _HASH = 4
 _NODE_HEAD = 8
@@ -46,14 +47,13 @@ def read_links(source: Source, messages: list[Message]) -> dict[bytes, Link]:
         if kind == MessageType.SYMBOL_TABLE:
             found |= _symbol_table(source, body)
         elif kind == MessageType.LINK:
-            _add_link(source, body, found, made)
+            _add_links(source, [body], found, made)
         elif kind == MessageType.LINK_INFO:
-            for one in _dense(source, body):
-                _add_link(source, one, found, made)
+            _add_links(source, _dense(source, body), found, made)
     names = sorted(found)
     if made:
         names.sort(key=lambda name: made.get(name, 0))
-    return {name: found[name] for name in names}
+    return dict(zip(names, map(found.__getitem__, names), strict=True))
 
 
 def _symbol_table(source: Source, body: bytes) -> dict[bytes, Link]:
@@ -115,29 +115,43 @@ def _dense(source: Source, body: bytes) -> Iterator[bytes]:
     return indexed_objects(source, heap, tree, btree2.LINK_NAMES, _HASH)
 
 
-def _add_link(
-    source: Source, body: bytes, found: dict[bytes, Link], made: dict[bytes, int]
+def _add_links(
+    source: Source, bodies: Iterable[bytes], found: dict[bytes, Link], made: dict[bytes, int]
 ) -> None:
-    """Add a link message: the name and where it leads, when it was made (IV.A.2.g)."""
-    version, flags = body[0], body[1]
-    if version != 1:
-        raise DamagedHdf5("one of its links has an unknown version")
-    made_at = 2 + bool(flags & 8)
-    begin = made_at + (8 if flags & 4 else 0) + bool(flags & 16)
-    name_at = begin + (1 << (flags & 3))
-    end = name_at + int.from_bytes(body[begin:name_at], "little")
-    name, value = body[name_at:end], body[end:]
-    kind = body[2] if flags & 8 else _HARD
-    least = source.offset_size if kind == _HARD else 2
-    if len(value) < least:
+    """Add link messages: the name and where it leads, when it was made (IV.A.2.g)."""
+    width = source.offset_size
+    for body in bodies:
+        version, flags = body[0], body[1]
+        if version != 1:
+            raise DamagedHdf5("one of its links has an unknown version")
+        begin, name_at = _NAME_PLACES[flags & 31]
+        end = name_at + int.from_bytes(body[begin:name_at], "little")
+        name = body[name_at:end]
+        if flags & _HAS_KIND and body[2] != _HARD:
+            found[name] = _elsewhere(body[2], body[end:])
+        elif end + width > len(body):
+            raise DamagedHdf5("one of its links is too short")
+        else:
+            found[name] = int.from_bytes(body[end : end + width], "little")
+        if flags & _HAS_ORDER:
+            made_at = 2 + bool(flags & _HAS_KIND)
+            made[name] = int.from_bytes(body[made_at : made_at + 8], "little")
+
+
+def _name_places(flags: int) -> tuple[int, int]:
+    """Where in a link message the length of the name is, and the name after it."""
+    begin = 2 + bool(flags & _HAS_KIND) + 8 * bool(flags & _HAS_ORDER) + bool(flags & _HAS_CHARSET)
+    return begin, begin + (1 << (flags & 3))
+
+
+_NAME_PLACES = [_name_places(flags) for flags in range(32)]
+
+
+def _elsewhere(kind: int, body: bytes) -> Elsewhere:
+    """A link of another kind, whose value has its length before it."""
+    if len(body) < 2:
         raise DamagedHdf5("one of its links is too short")
-    number = int.from_bytes(value[:least], "little")
-    found[name] = number if kind == _HARD else _elsewhere(kind, value[2 : 2 + number])
-    if flags & 4:
-        made[name] = int.from_bytes(body[made_at : made_at + 8], "little")
-
-
-def _elsewhere(kind: int, value: bytes) -> Elsewhere:
+    value = body[2 : 2 + int.from_bytes(body[:2], "little")]
     if kind == _SOFT:
         return Elsewhere(value)
     if kind != _EXTERNAL:
