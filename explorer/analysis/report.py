@@ -65,6 +65,7 @@ def _producer(artifact: Artifact) -> dict[str, str | None]:
         "tensorflow": producer.tensorflow or None,
         "keras": producer.keras or None,
         "backend": producer.backend or None,
+        "program": producer.program or None,
     }
 
 

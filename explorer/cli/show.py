@@ -92,7 +92,8 @@ def _summary(artifact: Artifact) -> Iterator[tuple[str, str]]:
     yield "name", artifact.name
     yield "format", artifact.format_name
     yield "size", f"{bytes_text(artifact.size)} ({artifact.size:,} bytes)"
-    yield "written by", ", ".join(versions + backend) or "the file does not say"
+    program = [producer.program] if producer.program else []
+    yield "written by", ", ".join(versions + backend + program) or "the file does not say"
     yield "holds", _held(artifact)
     yield "parameters", f"{artifact.parameters():,} ({count_text(len(tensors), 'tensor')} in all)"
     for note in artifact.notes:

@@ -255,11 +255,15 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Who wrote the artifact; empty text where the file does not say."""
+    """Who wrote the artifact; empty text where the file does not say.
+
+    ``backend`` is Keras's, ``program`` any other program that wrote it, as in ``tf2onnx 1.16``.
+    """
 
     tensorflow: str = ""
     keras: str = ""
     backend: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)

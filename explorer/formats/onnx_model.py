@@ -101,7 +101,7 @@ def open(match: Match) -> Artifact:
         format_name="ONNX",
         size=match.storage.size() or 0,
         root=model.root(signature),
-        producer=Producer(backend=model.producer()),
+        producer=Producer(program=model.producer()),
         contents=Contents(
             weights=yes_if(has_role(model.tensors(), Role.WEIGHT)),
             architecture=Tri.YES,

@@ -78,7 +78,12 @@ def test_json_keeps_the_contract_and_agrees_with_h5py(corpus: Path) -> None:
     assert found.keys() >= KEYS
     assert found["format"] == "keras_hdf5"
     assert found["size_bytes"] == path.stat().st_size
-    assert found["producer"] == {"tensorflow": None, "keras": "2.0.5", "backend": "tensorflow"}
+    assert found["producer"] == {
+        "tensorflow": None,
+        "keras": "2.0.5",
+        "backend": "tensorflow",
+        "program": None,
+    }
     assert found["parameters"] == 58_423
     original = datasets(path)
     assert {t["path"]: (t["dtype"], tuple(t["shape"])) for t in found["tensors"]} == {

@@ -113,7 +113,7 @@ def test_the_signature_and_who_wrote_it(path: Path, opened: Any) -> None:
     assert signature.key == "net"
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (None, 3))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("y", "float32", None)]
-    assert artifact.producer.backend == "tf2onnx 1.16"
+    assert artifact.producer.program == "tf2onnx 1.16"
     shown = dict(artifact.root.attributes())
     assert shown["operators ai.onnx"] == str(onnx.defs.onnx_opset_version())
 

@@ -108,5 +108,6 @@ def origin(artifact: Artifact) -> list[Fact]:
         ("TensorFlow", producer.tensorflow),
         ("Keras", producer.keras),
         (_tr("backend"), producer.backend),
+        (_tr("written by"), producer.program),
     ]
     return [(name, value) for name, value in facts if value]

@@ -120,7 +120,7 @@ class Header(QWidget):
 
 
 def writer_texts(producer: Producer) -> list[str]:
-    """``TensorFlow 2.4.1``, ``Keras 2.4.0``, and Keras 3's backend where it is not TensorFlow."""
+    """``TensorFlow 2.4.1``, ``Keras 2.4.0``, a backend that is not TensorFlow, ``tf2onnx 1.16``."""
     texts = []
     if producer.tensorflow:
         texts.append(f"TensorFlow {producer.tensorflow}")
@@ -128,6 +128,8 @@ def writer_texts(producer: Producer) -> list[str]:
         texts.append(f"Keras {producer.keras}")
     if producer.backend and producer.backend != "tensorflow":
         texts.append(f"{producer.backend} backend")
+    if producer.program:
+        texts.append(producer.program)
     return texts
 
 
