@@ -35,7 +35,7 @@ from explorer.formats.tensor_proto import tensor_at
 from explorer.formats.tf_types import numpy_dtype, shape_of
 from explorer.formats.wire import ProtoFile
 
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})")
 _LEAST_BYTES = 8
 """A number of 8 bytes takes at least one where it is written as a varint."""
 
@@ -54,7 +54,10 @@ def is_old(storage: Storage, member: str) -> bool:
 
 @dataclass(frozen=True)
 class OldBundle(Bundle):
-    """An opened checkpoint. The offset of an entry is the number of its key in ``keys``."""
+    """An opened checkpoint; ``files`` are its tables, there or not.
+
+    The offset of an entry is the number of its key in ``keys``.
+    """
 
     files: tuple[str, ...]
     keys: tuple[bytes, ...]
@@ -84,15 +87,23 @@ class OldBundle(Bundle):
     def parts_problem(self, key: str) -> str:
         """Why a partitioned tensor is not whole, as a sentence; empty text where it is."""
         declared = sum(part.size for _, part in self.stored(key))
-        held = sum(self.storage.size(file) or 0 for file in self.files)
+        held = self._held
         if is_inflated(declared, _LEAST_BYTES * held, packed=False):
             return f"{key} declares {declared:,} bytes, but all files together have {held:,}."
         return super().parts_problem(key)
 
+    @cached_property
+    def _held(self) -> int:
+        return sum(self.storage.size(file) or 0 for file in self.files)
+
     def checks(self) -> Iterator[Check]:
-        """Every block of every table, whether partitioned tensors are whole, and all values."""
+        """The tables and every block of them, and the tensors: whether all is there and whole."""
+        missing = set(self.missing_shards())
         for file in self.files:
-            yield from _table(self.storage, file).checks()
+            text = f"{file} is missing, and with it the names and values of the tensors in it."
+            yield Check("shard present", file, text if file in missing else "")
+            if file not in missing:
+                yield from _table(self.storage, file).checks()
         for key, entry in self.entries.items():
             if entry.slices:
                 yield Check("parts", key, self.parts_problem(key))
@@ -123,12 +134,17 @@ class OldBundle(Bundle):
 
 
 def open_old(storage: Storage, name: str, files: tuple[str, ...]) -> OldBundle:
-    """Read what tensors there are in the tables of a checkpoint. Raises `UnreadableArtifact`."""
+    """Read what tensors there are in the tables of a checkpoint. Raises `UnreadableArtifact`.
+
+    ``files`` are the tables that are there; of shards, their names tell how many there should be.
+    """
+    every = _all_shards(name, files)
+    present = set(files)
     entries: dict[str, Entry] = {}
     parts: dict[bytes, Entry] = {}
     keys: list[bytes] = []
-    for shard, file in enumerate(files):
-        first = _table(storage, file).first()
+    for shard, file in enumerate(every):
+        first = _table(storage, file).first() if file in present else None
         for tensor in _message(first[1]).meta.tensor if first else ():
             whole = Entry(dtype=tensor.type, shape=tensor.shape, shard_id=shard)
             entry = entries.setdefault(tensor.name, whole)
@@ -141,8 +157,14 @@ def open_old(storage: Storage, name: str, files: tuple[str, ...]) -> OldBundle:
                 else:
                     parts[key] = part
                     entry.slices.append(piece)
-    header = checkpoint_pb2.BundleHeaderProto(num_shards=len(files))
-    return OldBundle(storage, name, header, entries, parts, files, tuple(keys))
+    header = checkpoint_pb2.BundleHeaderProto(num_shards=len(every))
+    return OldBundle(storage, name, header, entries, parts, every, tuple(keys))
+
+
+def _all_shards(prefix: str, files: tuple[str, ...]) -> tuple[str, ...]:
+    counts = {int(found[2]) for file in files if (found := _SHARD.fullmatch(file))}
+    declared = [f"{prefix}-{n:05d}-of-{count:05d}" for count in counts for n in range(count)]
+    return tuple(sorted({*files, *declared}))
 
 
 def _part(whole: Entry, piece: tensor_pb2.TensorSliceProto, shard: int, number: int) -> Entry:

@@ -150,7 +150,9 @@ class StoredVariables:
         """Whether there are tensors of this role, and whether their values are all there."""
         keys = [v.tensor.path for v in self.variables if v.tensor.role is role]
         bundle = self.bundle
-        if isinstance(bundle, OldBundle) or not bundle.is_cut_short:
+        if isinstance(bundle, OldBundle):
+            return Tri.PARTLY if keys and bundle.missing_shards() else yes_if(bool(keys))
+        if not bundle.is_cut_short:
             return yes_if(bool(keys))
         there = sum(bundle.holds_values(key) for key in keys)
         return Tri.PARTLY if 0 < there < len(keys) else yes_if(there > 0)
@@ -181,7 +183,7 @@ class StoredVariables:
         missing = self.bundle.missing_shards()
         notes = [
             f"{file} is missing, so its values cannot be read. Put it beside "
-            f"{self.bundle.index_file}."
+            f"{self.bundle.index_file or 'the others'}."
             for file in missing[:_LISTED]
         ]
         if len(missing) > _LISTED:
@@ -244,10 +246,11 @@ class StoredVariables:
     def _shard_node(self, file: str, variables: Sequence[Variable]) -> Node:
         size = self.bundle.storage.size(file)
         count = count_text(len(variables), "tensor")
+        missing = f"missing · {count}" if variables else "missing"
         return Node(
             _basename(file),
             NodeType.FILE,
-            kind=f"data shard · {count}" if size is not None else f"missing · {count}",
+            kind=missing if size is None else f"data shard · {count}",
             size=size,
             source=NodeList(lambda: [self.node_of(v) for v in variables]) if variables else None,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from explorer.formats.artifact import Artifact, Node, UnreadableArtifact
+from explorer.formats.artifact import Artifact, Node, Tri, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 from explorer.formats.storage import LocalStorage
 from tests.formats.old_versions.expected import FILES
@@ -97,3 +97,17 @@ def test_what_the_system_refuses_is_an_unreadable_artifact(tmp_path: Path) -> No
         storage.read("gone")
     with pytest.raises(UnreadableArtifact, match="folder is a folder, but should be a file"):
         storage.open("folder")
+
+
+@pytest.mark.parametrize("gone", ["model-00000-of-00002", "model-00001-of-00002"])
+def test_a_missing_shard_of_format_v1_is_named(gone: str, tmp_path: Path) -> None:
+    folder = copy_of("tf115/sharded_v1", tmp_path)
+    assert open_artifact(str(folder)).contents.weights is Tri.YES
+    (folder / gone).unlink()
+    for path in (folder, folder / "model"):
+        artifact = open_artifact(str(path))
+        assert len(artifact.tensors()) == 1
+        assert artifact.contents.weights is Tri.PARTLY
+        assert artifact.notes[0].startswith(f"{gone} is missing, so its values cannot be read.")
+        assert [*problems(artifact)] == [gone]
+    assert below(open_artifact(str(folder)).root, "model", gone).kind == "missing"
