@@ -64,7 +64,7 @@ class StoreLabels:
         """The label of each tensor by its path; those without one are left out."""
         found: dict[str, str] = {}
         for place, variables in self._groups.items():
-            names = self._variable_names(place, len(variables))
+            names = self._variable_names(place, [v.dtype for v in variables])
             title = self._title(place)
             if title:
                 keys = (parts_of(v.path)[-1] for v in variables)
@@ -141,14 +141,14 @@ class StoreLabels:
             self._titles[place] = "/".join(filter(None, (self._title(above), own)))
         return self._titles[place]
 
-    def _variable_names(self, place: str, count: int) -> tuple[str, ...]:
+    def _variable_names(self, place: str, dtypes: Sequence[str]) -> tuple[str, ...]:
         owner = self._owner(place)
         if owner is not None:
-            return variable_names(owner.layer.class_name, owner.layer.config, count, self.keras)
+            return variable_names(owner.layer.class_name, owner.layer.config, dtypes, self.keras)
         if all(map(_is_seed, self._groups[place])):
             return (_SEED_STATE,)
         keras = 3 if self.keras is None and self.stored_name(place) else self.keras
-        return variable_names(self._class_of(place), {}, count, keras)
+        return variable_names(self._class_of(place), {}, dtypes, keras)
 
     # The optimizer's
 
@@ -179,7 +179,7 @@ class StoreLabels:
             for tensor in by_place.get(place, ()) if owner.trainable else ():
                 label = labels.get(tensor.path, "")
                 name = label.rpartition("/")[2]
-                if is_trained(name) and self._role(tensor, label) is Role.WEIGHT:
+                if is_trained(name, tensor) and self._role(tensor, label) is Role.WEIGHT:
                     yield label, tensor.shape
 
 

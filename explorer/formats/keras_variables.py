@@ -6,12 +6,14 @@ Source: ``build`` and ``save_own_variables`` of each class below ``keras/src/lay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from explorer.formats.artifact import Tensor
 from explorer.formats.keras_config import LayerConfig, read_config, snake_case, store_names
+from explorer.formats.keras_quantized import possible_names
 
 _MOST_OWNERS = 20_000
 _KERNEL = ("kernel", "bias")
@@ -53,7 +55,10 @@ _OPTIONAL_OF = {
     ("Attention", "scale"): "use_scale",
     ("EinsumDense", "bias"): "bias_axes",
 }
-_NOT_TRAINED = {"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"}
+_NOT_TRAINED = {
+    *("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"),
+    *("kernel_zero", "embeddings_scale", "embeddings_zero", "awq_scales", "g_idx"),
+}
 _CELLS = {
     "ConvLSTM1D": "ConvLSTMCell",
     "ConvLSTM2D": "ConvLSTMCell",
@@ -89,24 +94,32 @@ def class_of_part(layer: str, place: str) -> str:
 
 
 def variable_names(
-    class_name: str, config: Mapping[str, Any], count: int, keras: int | None
+    class_name: str, config: Mapping[str, Any], dtypes: Collection[str], keras: int | None
 ) -> tuple[str, ...]:
-    """The names of the ``count`` variables of a layer, empty where they do not follow for certain.
+    """The names of the variables of a layer, empty where they do not follow for certain.
 
-    ``keras`` is the major version of the writer, ``None`` where it is not known. What ``config``
-    does not say is taken from ``count``, if that leaves only one answer.
+    ``dtypes`` are the types of its variables, one for each. ``keras`` is the major version of the
+    writer, ``None`` where it is not known. What ``config`` does not say is taken from the number of
+    the variables, if that leaves only one answer.
     """
     if keras is None and class_name in _VARIABLES_2:
         return ()
     known = _VARIABLES_2 if keras == 2 and class_name in _VARIABLES_2 else _VARIABLES
-    names = known.get(class_name, ())
-    said = {name: _said(class_name, name, config) for name in names}
-    unsure = [name for name in names if said[name] is None]
-    sure = sum(there is True for there in said.values())
-    answers = list(combinations(unsure, count - sure)) if 0 <= count - sure <= len(unsure) else []
-    if len(answers) != 1:
-        return ()
-    return tuple(name for name in names if said[name] or name in answers[0])
+    kinds = possible_names(class_name, known.get(class_name, ()), config, dtypes)
+    answers = {
+        answer
+        for names in kinds
+        for answer in _choices({n: _said(class_name, n, config) for n in names}, len(dtypes))
+    }
+    return answers.pop() if len(answers) == 1 else ()
+
+
+def _choices(said: Mapping[str, bool | None], count: int) -> Iterator[tuple[str, ...]]:
+    """The ways to have ``count`` variables of those ``said`` to be there, or perhaps there."""
+    unsure = [name for name, there in said.items() if there is None]
+    more = count - sum(there is True for there in said.values())
+    for chosen in combinations(unsure, more) if 0 <= more <= len(unsure) else ():
+        yield tuple(name for name, there in said.items() if there or name in chosen)
 
 
 def _said(class_name: str, name: str, config: Mapping[str, Any]) -> bool | None:
@@ -117,9 +130,14 @@ def _said(class_name: str, name: str, config: Mapping[str, Any]) -> bool | None:
     return bool(config[key]) if key in config else None
 
 
-def is_trained(name: str) -> bool:
-    """Whether the optimizer changes a variable of this name."""
-    return name not in _NOT_TRAINED
+def is_trained(name: str, tensor: Tensor) -> bool:
+    """Whether the optimizer changes a variable of this name; quantized values are whole numbers.
+
+    The scale of a kernel is one trained number with 8-bit floating point, else several fixed ones.
+    """
+    if name == "kernel_scale":
+        return tensor.shape == ()
+    return name not in _NOT_TRAINED and "int" not in tensor.dtype
 
 
 # The objects in a layer

@@ -127,6 +127,28 @@ def brain(k: ModuleType) -> Any:
     return k.Model(inputs, k.layers.Dense(2, dtype="bfloat16")(x))
 
 
+def quantized(k: ModuleType) -> Any:
+    """Layers of fewer bits, one of them in another layer."""
+    layers = k.layers
+    inputs = k.Input((6,), dtype="int32")
+    x = layers.Embedding(9, 8)(inputs)
+    attention = layers.MultiHeadAttention(2, 4)
+    x = layers.EinsumDense("abc,cd->abd", output_shape=(None, 8))(attention(x, x))
+    model = k.Model(inputs, layers.Dense(6)(layers.Dense(12, use_bias=False)(x)))
+    modes = ("int4", "", "int8", "int4", "int8")
+    for layer, mode in zip(model.layers[1:], modes, strict=True):
+        (layer if mode else attention._output_dense).quantize(mode or "int8")
+    return model
+
+
+def eight_bit_floats(k: ModuleType) -> Any:
+    """Kernels that are trained with their scales."""
+    inputs = k.Input((5,))
+    model = k.Model(inputs, k.layers.Dense(3, use_bias=False)(k.layers.Dense(4)(inputs)))
+    model.quantize("float8")
+    return model
+
+
 def large(k: ModuleType) -> Any:
     """Large enough to shard."""
     inputs = k.Input((64,))
@@ -148,6 +170,8 @@ MAKERS: dict[str, tuple[Maker, tuple[str, dict[str, Any]]]] = {
     "words": (words, ("RMSprop", {"momentum": 0.5, "centered": True})),
     "half_mixed": (half_mixed, ("Adam", {})),
     "brain": (brain, ("Adadelta", {})),
+    "quantized": (quantized, ("Adam", {})),
+    "eight_bit_floats": (eight_bit_floats, ("SGD", {})),
     "large": (large, ("Ftrl", {})),
 }
 """Each with the optimizer that it is compiled with, and what that is given."""
@@ -155,9 +179,9 @@ MAKERS: dict[str, tuple[Maker, tuple[str, dict[str, Any]]]] = {
 
 NAMES = {
     "keras": list(MAKERS),
-    "tf_keras": [name for name in MAKERS if name != "brain"],
+    "tf_keras": [n for n in MAKERS if n not in ("brain", "quantized", "eight_bit_floats")],
 }
-"""Keras 2 saves bfloat16 as raw bytes, which it cannot load itself."""
+"""Keras 2 saves bfloat16 as raw bytes, which it cannot load itself, and does not quantize."""
 
 
 def make(k: ModuleType, name: str) -> Any:
