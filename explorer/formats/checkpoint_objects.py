@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from explorer.formats.artifact import Node, NodeList, NodeType
-from explorer.formats.graph_nodes import Paged
+from explorer.formats.nodes import Paged
 from explorer.formats.object_graph import ObjectGraph
 from explorer.formats.stored_variables import StoredVariables
 from explorer.formats.text import count_text

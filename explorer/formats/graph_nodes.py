@@ -4,32 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
 
 from explorer.formats.artifact import Node, NodeType, Tensor
+from explorer.formats.nodes import Paged
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.stored_graph import StoredFunction, StoredGraph, StoredNodes
 from explorer.formats.text import count_text, tuple_text
 from explorer.formats.tf_types import dtype_name, numpy_dtype, shape_of
 
-_Item = TypeVar("_Item")
 _LISTED = 20
 _LONGEST = 400
-
-
-class Paged(Generic[_Item]):
-    """A `NodeSource` that makes a node of each item when its page is asked for."""
-
-    def __init__(self, items: Sequence[_Item], node: Callable[[_Item], Node]) -> None:
-        self._items = items
-        self._node = node
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def page(self, start: int, stop: int) -> list[Node]:
-        """Children ``start`` to ``stop`` (exclusive)."""
-        return [self._node(item) for item in self._items[start:stop]]
 
 
 class Operations:

@@ -24,7 +24,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.keras_store import CONTAINERS, Places, store_role
 from explorer.formats.keras_weights import parts_of
-from explorer.formats.nodes import TensorNodes
+from explorer.formats.nodes import tensor_nodes
 from explorer.formats.npy import ENDING, read_array
 from explorer.formats.pickled_arrays import Made, PickleReader, as_array
 from explorer.formats.pickles import pickle_hazard
@@ -77,7 +77,7 @@ class NpzWeights:
 
     def nodes(self, kind: Callable[[str], str]) -> NodeSource:
         """The arrays one after the other."""
-        return TensorNodes(self._tensors)
+        return tensor_nodes(self._tensors)
 
     def hazards(self) -> Iterator[Hazard]:
         """Every pickle, and what a zip archive can do."""

@@ -25,7 +25,7 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
-from explorer.formats.nodes import TensorNodes
+from explorer.formats.nodes import tensor_nodes
 from explorer.formats.pickles import pickle_hazard
 from explorer.formats.raw_tensor import RawValues
 from explorer.formats.registry import Match
@@ -183,7 +183,7 @@ def _array_artifact(storage: Storage) -> Artifact:
             NodeType.FILE,
             kind="NumPy array",
             size=storage.size(),
-            source=TensorNodes([array.tensor], lambda _tensor: _details(array)),
+            source=tensor_nodes([array.tensor], lambda _tensor: _details(array)),
         ),
         tensors=lambda: (array.tensor,),
         hazards=lambda: _hazards([array]),
@@ -228,7 +228,7 @@ def _archive_artifact(storage: Storage, archive: ZipStorage) -> Artifact:
             NodeType.FILE,
             kind=f"NumPy archive · {count_text(len(tensors), 'array')}",
             size=storage.size(),
-            source=TensorNodes(tensors, lambda tensor: _details(arrays[tensor.path])),
+            source=tensor_nodes(tensors, lambda tensor: _details(arrays[tensor.path])),
         ),
         tensors=lambda: tensors,
         hazards=lambda: [*archive.hazards(), *_hazards(list(arrays.values()))],

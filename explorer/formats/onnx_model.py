@@ -31,7 +31,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import has_role, yes_if
 from explorer.formats.member_index import stays_inside
-from explorer.formats.nodes import TensorNodes, signature_node
+from explorer.formats.nodes import Paged, signature_node, tensor_nodes
 from explorer.formats.onnx_tensor import StoredTensor, dtype_name, stored_tensor
 from explorer.formats.registry import Match
 from explorer.formats.schema.onnx_pb2 import (
@@ -246,7 +246,7 @@ class _Model:
 
     def _parts(self, signature: Signature) -> list[Node]:
         parts = [signature_node(signature), _group("operators", _Operators(self.file, self.nodes))]
-        parts.append(_group("tensors", TensorNodes(self.tensors(), _kept_in)))
+        parts.append(_group("tensors", tensor_nodes(self.tensors(), _kept_in)))
         if self.functions:
             parts.append(_group("functions", NodeList(self._function_nodes)))
         return parts
@@ -256,7 +256,7 @@ class _Model:
             return [_function_node(self.file, wire, span) for span in self.functions]
 
 
-def _group(name: str, source: _Operators | TensorNodes | NodeList) -> Node:
+def _group(name: str, source: _Operators | Paged[Tensor] | NodeList) -> Node:
     count = len(source)
     kind = count_text(count, name.removesuffix("s"))
     return Node(name, NodeType.GROUP, kind=kind, source=source if count else None)

@@ -29,7 +29,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import yes_if
 from explorer.formats.json_tree import json_children, parse_object
-from explorer.formats.nodes import TensorNodes
+from explorer.formats.nodes import tensor_nodes
 from explorer.formats.raw_tensor import RawValues, wrong_size
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
@@ -233,7 +233,7 @@ class _Children:
         kind = count_text(len(metadata), "entry", "entries")
         node = Node(_METADATA, NodeType.GROUP, kind=kind, source=below)
         self._first = [node] if below else []
-        self._nodes = TensorNodes(tensors)
+        self._nodes = tensor_nodes(tensors)
 
     def __len__(self) -> int:
         return len(self._first) + len(self._nodes)

@@ -8,8 +8,9 @@ from functools import partial
 
 from explorer.formats.artifact import Node, NodeList, NodeType, Signature, SignatureTensor
 from explorer.formats.collections_tree import collections_node
-from explorer.formats.graph_nodes import Paged, functions_node, graph_node
+from explorer.formats.graph_nodes import functions_node, graph_node
 from explorer.formats.json_tree import json_children, json_text, parse_json
+from explorer.formats.nodes import Paged
 from explorer.formats.saved_functions import function_variants
 from explorer.formats.saved_objects import SavedObjects
 from explorer.formats.schema import keras_metadata_pb2

@@ -39,7 +39,7 @@ from explorer.formats.keras_config import (
     read_config,
 )
 from explorer.formats.keras_weights import layer_of
-from explorer.formats.nodes import TensorNodes, signature_node
+from explorer.formats.nodes import signature_node, tensor_nodes
 from explorer.formats.registry import Match
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.storage import Storage
@@ -276,7 +276,7 @@ def _group_node(group: Group) -> Node:
         kind=count_text(len(names), "shard"),
         size=group.shards.total,
         attributes=lambda: [("files", ", ".join(names))],
-        source=TensorNodes(
+        source=tensor_nodes(
             [weight.tensor for weight in group.weights],
             lambda t: [("stored as", quantized[t.path].text())] if t.path in quantized else [],
         ),

@@ -16,7 +16,7 @@ from explorer.formats.artifact import (
     Tensor,
 )
 from explorer.formats.flatbuffer import BOOL, INT32, UINT32, Budget, Table
-from explorer.formats.graph_nodes import Paged
+from explorer.formats.nodes import Paged
 from explorer.formats.text import count_text, tuple_text
 from explorer.formats.tflite_buffers import Buffers
 from explorer.formats.tflite_operators import OperatorKind, called_graphs, flex_ops, flex_options
