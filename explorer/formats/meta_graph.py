@@ -26,7 +26,6 @@ from explorer.formats.text import count_text
 from explorer.formats.wire import ProtoFile
 
 _ENDING = ".meta"
-_VARIABLES = "variables"
 
 
 def match(storage: Storage) -> Match | None:
@@ -72,18 +71,13 @@ def _root(storage: Storage, stored: StoredMetaGraph, objects: SavedObjects) -> N
     )
 
 
-def _variable_count(stored: StoredMetaGraph) -> int:
-    collections = stored.message.collection_def
-    return len(collections[_VARIABLES].bytes_list.value) if _VARIABLES in collections else 0
-
-
 def _weights(stored: StoredMetaGraph) -> Tri:
     """Where there are variables, their values are in the checkpoint, and constants begin them."""
-    return Tri.NO if _variable_count(stored) else yes_if(stored.graph.holds_weights())
+    return Tri.NO if stored.variable_count else yes_if(stored.graph.holds_weights())
 
 
 def _notes(storage: Storage, stored: StoredMetaGraph) -> tuple[str, ...]:
-    count = _variable_count(stored)
+    count = stored.variable_count
     if not count:
         return ()
     index = f"{storage.name.removesuffix(_ENDING)}.index"

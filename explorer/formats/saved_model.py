@@ -188,8 +188,8 @@ class _SavedModel:
         return StoredVariables(bundle, self.objects.graph_for, self.objects.variable_details)
 
     def _why_no_variables(self) -> str:
-        count = len(self.objects.graph.variables)
-        if not count:
+        count = self._declared_variables
+        if not count or not self.storage.is_folder:
             return ""
         return (
             f"{VARIABLES_PREFIX}.index is missing, so the values of "
@@ -217,7 +217,14 @@ class _SavedModel:
         """TensorFlow 2 stores its object graph even where there is no variable beside it."""
         stored = self.variables.tensors() if self.variables else ()
         named = any(tensor.path != OBJECT_GRAPH_KEY for tensor in stored)
-        return named or bool(self.objects.graph.variables)
+        return named or bool(self._declared_variables)
+
+    @cached_property
+    def _declared_variables(self) -> int:
+        """How many variables there should be: those of the objects, or those of TensorFlow 1."""
+        graphs = [graph for graph in self.meta_graphs if not graph.message.object_graph_def.nodes]
+        counts = (graph.variable_count for graph in graphs)
+        return len(self.objects.graph.variables) or max(counts, default=0)
 
     def _constants(self, smallest: int = 0) -> Iterator[Tensor]:
         for graph in self.meta_graphs:

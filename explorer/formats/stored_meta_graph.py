@@ -20,6 +20,8 @@ from explorer.formats.wire import ProtoFile, Span, Wire, WireError, parsed
 INIT_SIGNATURE = "__saved_model_init_op"
 _GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
 _ASSETS = "saved_model_assets"
+_VARIABLES = "variables"
+_VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
 _INIT_COLLECTIONS = {"saved_model_main_op": "main op", "legacy_init_op": "legacy init op"}
 
 
@@ -70,6 +72,18 @@ class StoredMetaGraph:
                 with suppress(WireError):
                     found.append(parsed(item.value, pb.AssetFileDef))
         return found
+
+    @cached_property
+    def variable_count(self) -> int:
+        """How many variables TensorFlow 1 restores from a checkpoint.
+
+        Those of its collection; a graph without collections has a saver of its variables instead.
+        """
+        collection = self.message.collection_def.get(_VARIABLES)
+        listed = len(collection.bytes_list.value) if collection else 0
+        if listed or not self.message.saver_def.restore_op_name:
+            return listed
+        return sum(node.op in _VARIABLE_OPS for node in self.graph.nodes.messages())
 
     def initializers(self) -> list[tuple[str, str]]:
         """The operations that a loader runs before anything else: title and name."""

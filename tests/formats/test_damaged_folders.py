@@ -13,6 +13,7 @@ import pytest
 
 from explorer.formats.artifact import Artifact, Node, Tri, UnreadableArtifact
 from explorer.formats.registry import open_artifact
+from explorer.formats.schema.saved_model_pb2 import SavedModel
 from explorer.formats.storage import LocalStorage
 from tests.formats.old_versions.expected import FILES
 from tests.formats.walking import below
@@ -111,3 +112,34 @@ def test_a_missing_shard_of_format_v1_is_named(gone: str, tmp_path: Path) -> Non
         assert artifact.notes[0].startswith(f"{gone} is missing, so its values cannot be read.")
         assert [*problems(artifact)] == [gone]
     assert below(open_artifact(str(folder)).root, "model", gone).kind == "missing"
+
+
+TENSORFLOW_1 = [("tf115/built", 1), ("tf115/simple", 2), ("tf14/saved", 2)]
+
+
+@pytest.mark.parametrize("has_collections", [True, False])
+@pytest.mark.parametrize(("name", "count"), TENSORFLOW_1)
+@pytest.mark.parametrize("gone", ["variables", "variables/variables.index"])
+def test_missing_variables_of_tensorflow_1_are_named(
+    name: str, count: int, gone: str, has_collections: bool, tmp_path: Path
+) -> None:
+    folder = copy_of(name, tmp_path)
+    graph = folder / "saved_model.pb"
+    if not has_collections and graph.exists():
+        graph.write_bytes(without_collections(graph.read_bytes()))
+    assert problems(open_artifact(str(folder))) == {}
+    shutil.rmtree(folder / gone) if gone == "variables" else (folder / gone).unlink()
+    artifact = open_artifact(str(folder))
+    walk(artifact.root)
+    number = "1 variable" if count == 1 else f"{count} variables"
+    note = f"variables/variables.index is missing, so the values of {number} are not here."
+    assert artifact.notes[0].startswith(note)
+    assert artifact.contents.weights is Tri.NO
+    assert [*problems(artifact)] == ["variables/variables.index"]
+
+
+def without_collections(data: bytes) -> bytes:
+    model = SavedModel.FromString(data)
+    for graph in model.meta_graphs:
+        graph.collection_def.clear()
+    return model.SerializeToString()
