@@ -372,13 +372,14 @@ def _count(artifact: Artifact) -> _Counts:
 
 
 def _stored_count(artifact: Artifact, tensors: Sequence[Tensor]) -> int:
-    """The variables; the constants of a graph count where the weights are among them.
+    """All tensors, or the variables where TensorFlow keeps them apart from the graph's constants.
 
-    TensorFlow keeps its object graph and the keys of tables beside the variables, as texts.
+    Beside the variables it keeps its object graph and the keys of tables, as texts. The constants
+    count where the weights are among them.
     """
+    if artifact.format not in VARIABLE_FORMATS:
+        return len(tensors)
     stored = [tensor for tensor in tensors if tensor.role is not Role.CONSTANT]
-    if artifact.format in VARIABLE_FORMATS:
-        stored = [t for t in stored if t.role is not Role.OTHER or t.dtype != "string"]
-        if artifact.contents.weights is Tri.NO:
-            return len(stored)
-    return len(stored) or len(tensors)
+    variables = [t for t in stored if t.role is not Role.OTHER or t.dtype != "string"]
+    is_empty = artifact.contents.weights is Tri.NO
+    return len(variables) if variables or is_empty else len(tensors)

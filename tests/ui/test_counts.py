@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QLabel
 
-from explorer.formats.artifact import Node, Tri
+from explorer.formats.artifact import Node, Role, Tri
 from explorer.ui.driver import Driver
 from explorer.ui.session import ArtifactEntry
 
@@ -28,6 +28,14 @@ for node in model.meta_graphs[0].graph_def.node:
     if node.op == "Const" and node.attr["dtype"].type != 7:
         consts[node.name] = int(tf.make_ndarray(node.attr["value"].tensor).nbytes)
 print(json.dumps([len(names), consts]))
+"""
+
+READ_LITE = """
+import sys
+from tensorflow.lite.python.schema_py_generated import ModelT
+model = ModelT.InitFromPackedBuf(open(sys.argv[1], "rb").read(), 0)
+used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+print(sum(model.buffers[number].data is not None for number in used))
 """
 
 
@@ -85,3 +93,11 @@ def test_without_its_variables_a_model_has_none(driver: Driver, model: Path) -> 
     assert_counted(driver, "0 variables")
     assert entry.artifact.contents.weights is Tri.NO
     assert any("73 variables" in note for note in entry.artifact.notes)
+
+
+def test_the_constants_of_a_lite_model_are_its_tensors(driver: Driver, corpus: Path) -> None:
+    path = corpus / "face_detection_short_range.tflite"
+    done = subprocess.run([sys.executable, "-c", READ_LITE, path], check=True, capture_output=True)
+    entry = opened(driver, path)
+    assert any(t.role is Role.CONSTANT for t in entry.artifact.tensors())
+    assert_counted(driver, f"{int(done.stdout)} tensors")
