@@ -28,11 +28,13 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import yes_if
 from explorer.formats.files import file_node
+from explorer.formats.fingerprint import RULE
 from explorer.formats.graph_kind import Kind, match_kind
 from explorer.formats.registry import Match
 from explorer.formats.saved_model_checks import (
     asset_checks,
     fingerprint_checks,
+    fingerprint_problem,
     graph_structure,
     has_member,
     hazards,
@@ -234,12 +236,12 @@ class _SavedModel:
         """What is missing or damaged."""
         found = self._variables
         notes = found.notes() if isinstance(found, StoredVariables) else [found] if found else []
-        there = any(entry.name == KERAS_METADATA for entry in self.storage.entries())
-        if there and self.described is None:
+        if self.described is None and self._is_listed(KERAS_METADATA):
             notes.append(
                 f"{KERAS_METADATA} cannot be read, so layers have no classes and configs. Copy it "
                 "again from where it was written."
             )
+        notes += [self._fingerprint_problem] if self._fingerprint_problem else []
         if not self.storage.is_folder:
             notes.append(
                 f"{self.storage.name} is the {GRAPH_FILE} of a SavedModel under another name. Its "
@@ -247,6 +249,9 @@ class _SavedModel:
                 f"there as {GRAPH_FILE}."
             )
         return notes + [f"{name} is missing." for name in self._missing_assets()]
+
+    def _is_listed(self, name: str) -> bool:
+        return any(entry.name == name for entry in self.storage.entries())
 
     def _missing_assets(self) -> list[str]:
         if not self.storage.is_folder:
@@ -316,7 +321,9 @@ class _SavedModel:
         if self.storage.is_folder:
             yield from asset_checks(self.storage, self.assets)
             yield from self._variable_checks()
-        if self.fingerprint is not None:
+        if self._fingerprint_problem:
+            yield Check(RULE, FINGERPRINT, self._fingerprint_problem)
+        elif self.fingerprint is not None:
             index = f"{VARIABLES_PREFIX}.index"
             yield from fingerprint_checks(self.storage, self.file, index, self.fingerprint)
 
@@ -332,6 +339,10 @@ class _SavedModel:
     def fingerprint(self) -> pb.FingerprintDef | None:
         """``fingerprint.pb``, where it is there and readable."""
         return _parse_member(self.storage, FINGERPRINT, pb.FingerprintDef)
+
+    @cached_property
+    def _fingerprint_problem(self) -> str:
+        return fingerprint_problem(self.fingerprint) if self._is_listed(FINGERPRINT) else ""
 
     # The tree
 

@@ -72,6 +72,19 @@ def fingerprint_checks(
         yield index_check(index, storage.read(index), fingerprint)
 
 
+def fingerprint_problem(fingerprint: pb.FingerprintDef | None) -> str:
+    """Why a ``fingerprint.pb`` says nothing; empty text where it does.
+
+    TensorFlow always writes the version, behind the hashes, though its number may be 0.
+    """
+    if fingerprint is not None and fingerprint.HasField("version"):
+        return ""
+    return (
+        "fingerprint.pb is empty or damaged, so whether the other files are as they were saved "
+        "cannot be told by it. Copy it again from where it was written."
+    )
+
+
 def hazards(storage: Storage, assets: Mapping[str, str]) -> Iterator[Hazard]:
     """Links and asset names that lead out of the folder."""
     outside = (

@@ -143,3 +143,14 @@ def without_collections(data: bytes) -> bytes:
     for graph in model.meta_graphs:
         graph.collection_def.clear()
     return model.SerializeToString()
+
+
+@pytest.mark.parametrize("damage", [empty, cut, make_folder])
+def test_a_damaged_fingerprint_is_named(damage: Damage, tmp_path: Path) -> None:
+    folder = copy_of("tf213/two", tmp_path)
+    assert open_artifact(str(folder)).notes == ()
+    damage(folder / "fingerprint.pb")
+    artifact = open_artifact(str(folder))
+    walk(artifact.root)
+    assert artifact.notes[0].startswith("fingerprint.pb is empty or damaged")
+    assert [*problems(artifact)] == ["fingerprint.pb"]
