@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from explorer.formats.artifact import Node, NodeList, NodeType
@@ -34,6 +34,16 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
     """The value of a JSON text that is an object, else ``None``."""
     value = parse_json(text)
     return value if isinstance(value, dict) else None
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A parsed value where it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_text(value: Any) -> str:
+    """A parsed value where it is text, else an empty one."""
+    return value if isinstance(value, str) else ""
 
 
 def json_text(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 from explorer.formats import keras1
 from explorer.formats.artifact import Layer, Shape, Tri
+from explorer.formats.json_tree import as_mapping
 from explorer.formats.keras_shapes import output_shape
 
 _MERGE = "Merge"
@@ -74,8 +75,8 @@ def _read(value: Any, deepest: int) -> LayerConfig | None:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         return None
     config = value.get("config")
-    below = config if isinstance(config, list) else _mapping(config).get("layers")
-    config = _mapping(config)
+    below = config if isinstance(config, list) else as_mapping(config).get("layers")
+    config = as_mapping(config)
     nodes = value.get("inbound_nodes")
     found = list(_keras_tensors(nodes, deepest))
     taken = [(name, number) for name, number, _ in found] or list(_listed_inputs(nodes))
@@ -99,16 +100,12 @@ def _read_all(values: Any, deepest: int) -> tuple[LayerConfig, ...]:
     return tuple(layer for layer in layers if layer is not None)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _first_text(*values: Any) -> str:
     return next((value for value in values if isinstance(value, str) and value), "")
 
 
 def _input_shape(value: Mapping[str, Any], config: Mapping[str, Any]) -> Shape:
-    build = _mapping(value.get("build_config"))
+    build = as_mapping(value.get("build_config"))
     candidates = (build.get("input_shape"), config.get("batch_shape"))
     shapes = (as_shape(c) for c in (*candidates, config.get("batch_input_shape")))
     return next((shape for shape in shapes if shape is not None), None)
@@ -131,7 +128,7 @@ def _keras_tensors(value: Any, deepest: int) -> Iterator[tuple[str, int, Shape]]
         for item in value:
             yield from _keras_tensors(item, deepest - 1)
     elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        config = _mapping(value.get("config"))
+        config = as_mapping(value.get("config"))
         history = config.get("keras_history")
         if isinstance(history, list) and history and isinstance(history[0], str):
             number = history[2] if len(history) > 2 and isinstance(history[2], int) else 0
@@ -168,7 +165,7 @@ def _call(call: Any) -> tuple[list[list[Any]], list[Any]]:
     """
     listed = [call] if _is_tensor(call) else call if isinstance(call, list) else []
     tensors = [tensor for tensor in listed if _is_tensor(tensor)]
-    arguments = [_mapping(tensor[3]) for tensor in tensors if len(tensor) > 3]
+    arguments = [as_mapping(tensor[3]) for tensor in tensors if len(tensor) > 3]
     return tensors, [value for mapping in arguments for value in mapping.values()]
 
 

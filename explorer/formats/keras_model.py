@@ -25,7 +25,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.files import file_node
-from explorer.formats.json_tree import LARGEST_JSON, json_children, json_text, parse_object
+from explorer.formats.json_tree import LARGEST_JSON, as_text, json_children, json_text, parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_labels import StoreLabels, major_version
 from explorer.formats.keras_npz import NpzWeights
@@ -132,8 +132,7 @@ class _KerasModel:
 
     @property
     def _version(self) -> str:
-        version = (self._metadata or {}).get("keras_version")
-        return version if isinstance(version, str) else ""
+        return as_text((self._metadata or {}).get("keras_version"))
 
     def _contents(self) -> Contents:
         compiled = bool((self._config or {}).get("compile_config"))

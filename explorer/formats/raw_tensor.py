@@ -14,7 +14,7 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
-from explorer.formats.selection import chosen, leading_run
+from explorer.formats.selection import leading_run
 from explorer.formats.text import dtype_text, tuple_text
 
 
@@ -70,11 +70,11 @@ class RawValues:
     def _rows(self, shape: tuple[int, ...], selection: Selection) -> np.ndarray:
         run = leading_run(shape, selection)
         size = self.dtype.itemsize
-        count = math.prod(run.shape) * size
+        count = run.count * size
         data = self.storage.read(self.member, self.start + run.first * size, count)
         if len(data) < count:
             raise OSError("the file became shorter")
-        return chosen(np.frombuffer(data, self.dtype).reshape(run.shape), run.rest)
+        return run.taken(np.frombuffer(data, self.dtype))
 
 
 def wrong_size(dtype: np.dtype, shape: Shape, stored: int) -> str:

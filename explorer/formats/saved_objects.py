@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from explorer.formats.artifact import Layer, Producer, SavedFunction, Shape, Tri
-from explorer.formats.json_tree import parse_json
+from explorer.formats.json_tree import as_mapping, as_text, parse_json
 from explorer.formats.keras_config import architecture, output_shapes, read_config
 from explorer.formats.object_graph import METRIC_IDENTIFIER, ObjectGraph
 from explorer.formats.saved_functions import first_output_shape, saved_functions
@@ -76,8 +76,7 @@ class SavedObjects:
     def describe(self, node: int) -> Mapping[str, Any]:
         """Keras's JSON of an object, empty where there is none."""
         text = self.metadata.get(node) or self.saved.nodes[node].user_object.metadata
-        value = parse_json(text, _plain) if text else None
-        return value if isinstance(value, dict) else {}
+        return as_mapping(parse_json(text, _plain) if text else None)
 
     @cached_property
     def model(self) -> Mapping[str, Any]:
@@ -87,7 +86,7 @@ class SavedObjects:
     def producer(self) -> Producer:
         """The Keras version and backend, where the root's JSON tells."""
         version, backend = self.model.get("keras_version"), self.model.get("backend")
-        return Producer(keras=_text(version), backend=_text(backend))
+        return Producer(keras=as_text(version), backend=as_text(backend))
 
     def architecture(self) -> Tri:
         """Whether the Keras config of the model is here, and lists its layers."""
@@ -157,11 +156,11 @@ class SavedObjects:
         children: tuple[Layer, ...],
     ) -> Layer:
         about = self.describe(node)
-        name = _text(about.get("name")) or self.graph.path(node)
+        name = as_text(about.get("name")) or self.graph.path(node)
         shape = shapes.get(name)
         return Layer(
             name,
-            _text(about.get("class_name")) or self.identifier(node).removeprefix(_KERAS),
+            as_text(about.get("class_name")) or self.identifier(node).removeprefix(_KERAS),
             output_shape=self._called_shape(node) if shape is None else shape,
             parameters=self._parameters(node, counts),
             children=children,
@@ -221,7 +220,3 @@ class SavedObjects:
 def _plain(value: dict[str, Any]) -> Any:
     """Keras 2 writes tuples and shapes as objects; here they are lists."""
     return value.get("items") if value.get("class_name") in _WRAPPED else value
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

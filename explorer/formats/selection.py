@@ -42,6 +42,15 @@ class Run:
     shape: tuple[int, ...]
     rest: Selection
 
+    @property
+    def count(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
+
+    def taken(self, values: np.ndarray) -> np.ndarray:
+        """The selection from the values of the run, of any shape."""
+        return chosen(values.reshape(self.shape), self.rest)
+
 
 def leading_run(shape: tuple[int, ...], selection: Selection) -> Run:
     """The shortest run of a row-major array that holds ``array[selection]``.

@@ -242,11 +242,10 @@ class Bundle:
         if dtype.hasobject:
             return chosen(self._strings(key, entry, shape), selection)
         run = leading_run(shape, selection)
-        count = math.prod(run.shape)
-        data = self._bytes(entry, run.first * dtype.itemsize, count * dtype.itemsize)
+        data = self._bytes(entry, run.first * dtype.itemsize, run.count * dtype.itemsize)
         if len(data) == entry.size:
             _check(key, entry, google_crc32c.value(data))
-        return chosen(np.frombuffer(data, dtype, count).reshape(run.shape), run.rest)
+        return run.taken(np.frombuffer(data, dtype, run.count))
 
     def _dtype(self, key: str, entry: Entry) -> np.dtype:
         dtype = (
@@ -281,13 +280,14 @@ class Bundle:
         shape = tuple(size or 0 for size in shape_of(entry.shape) or ())
         run = leading_run(shape, selection[:1])
         row = max(1, math.prod(shape[1:]))
-        rows = range(run.first // row, (run.first + math.prod(run.shape)) // row)
+        rows = range(run.first // row, (run.first + run.count) // row)
         whole = np.zeros((len(rows), *shape[1:]), dtype)
         for piece, part in self._parts(key, entry):
             self._put(whole, rows, key, box_of(piece, shape) or (), part)
-        taken = chosen(whole.reshape(run.shape), run.rest)
         has_rows = not selection or isinstance(selection[0], slice)
-        return chosen(taken, (slice(None), *selection[1:]) if has_rows else selection[1:])
+        return chosen(
+            run.taken(whole), (slice(None), *selection[1:]) if has_rows else selection[1:]
+        )
 
     def _put(self, whole: np.ndarray, rows: range, key: str, box: Box, part: Entry) -> None:
         """Copy those values of a part that are among ``rows`` to where they belong in ``whole``."""

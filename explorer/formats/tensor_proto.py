@@ -24,7 +24,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.schema import tensor_pb2 as pb
-from explorer.formats.selection import check_inflated, chosen, leading_run
+from explorer.formats.selection import check_inflated, leading_run
 from explorer.formats.text import tuple_text, value_text
 from explorer.formats.tf_types import dtype_name, numpy_dtype, shape_of
 from explorer.formats.wire import BYTES, FIXED32, FIXED64, Field, ProtoFile, Span, Wire
@@ -121,9 +121,8 @@ def _selected(stored: _Stored, selection: Selection) -> np.ndarray:
             f"{_AGAIN}"
         )
     run = leading_run(known, selection)
-    count = math.prod(run.shape)
-    check_inflated(stored.path, count * values.itemsize, stored.message.size, packed=False)
-    return chosen(_repeated(values, run.first, count).reshape(run.shape), run.rest)
+    check_inflated(stored.path, run.count * values.itemsize, stored.message.size, packed=False)
+    return run.taken(_repeated(values, run.first, run.count))
 
 
 def _raw(
@@ -139,9 +138,8 @@ def _raw(
             f"{needed:,} bytes, but {content.size:,} are stored. {_AGAIN}"
         )
     run = leading_run(shape, selection)
-    length = math.prod(run.shape) * dtype.itemsize
-    data = stored.file.read(content.start + run.first * dtype.itemsize, length)
-    return chosen(np.frombuffer(data, dtype).reshape(run.shape), run.rest)
+    start = content.start + run.first * dtype.itemsize
+    return run.taken(np.frombuffer(stored.file.read(start, run.count * dtype.itemsize), dtype))
 
 
 def _values(stored: _Stored) -> np.ndarray:

@@ -30,7 +30,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.contents import has_role, yes_if
-from explorer.formats.json_tree import json_children, json_text, parse_object
+from explorer.formats.json_tree import as_mapping, as_text, json_children, json_text, parse_object
 from explorer.formats.keras_config import (
     LayerConfig,
     architecture,
@@ -101,18 +101,10 @@ def _model_json(storage: Storage, member: str) -> Mapping[str, Any]:
     return found
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     """The objects of a list."""
     items = value if isinstance(value, list) else ()
     return (item for item in items if isinstance(item, dict))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +118,7 @@ class _Model:
     @cached_property
     def topology(self) -> Mapping[str, Any]:
         """The architecture: a Keras model's JSON, or a graph's."""
-        return _mapping(self.value.get("modelTopology"))
+        return as_mapping(self.value.get("modelTopology"))
 
     @cached_property
     def groups(self) -> Sequence[Group]:
@@ -163,15 +155,15 @@ class _Model:
 
     def producer(self) -> Producer:
         """``keras v2.4.0`` wrote layers; of a graph, the bare version is TensorFlow's."""
-        written = _text(self.value.get("generatedBy"))
-        keras = _text(self.topology.get("keras_version"))
+        written = as_text(self.value.get("generatedBy"))
+        keras = as_text(self.topology.get("keras_version"))
         if written.lower().startswith("keras"):
             keras = keras or written.rpartition("v")[2]
         is_version = written[:1].isdigit()
         return Producer(
             tensorflow=written if is_version else "",
             keras=keras.removeprefix("tfjs-layers ").strip(),
-            backend=_text(self.topology.get("backend")),
+            backend=as_text(self.topology.get("backend")),
         )
 
     def contents(self, signatures: Sequence[Signature]) -> Contents:
@@ -201,19 +193,19 @@ class _Model:
     def ops(self) -> Iterator[GraphOp]:
         """The operations of the graph and its functions."""
         yield from _ops(self.topology.get("node"), "graph")
-        for function in _objects(_mapping(self.topology.get("library")).get("function")):
-            name = _text(_mapping(function.get("signature")).get("name"))
+        for function in _objects(as_mapping(self.topology.get("library")).get("function")):
+            name = as_text(as_mapping(function.get("signature")).get("name"))
             yield from _ops(function.get("nodeDef"), f"graph, function {name}")
 
     def signatures(self) -> Iterator[Signature]:
         """The one that a graph has; older converters keep it with what users may add."""
-        described = _mapping(self.value.get("userDefinedMetadata")).get("signature")
-        found = _mapping(self.value.get("signature") or described)
+        described = as_mapping(self.value.get("userDefinedMetadata")).get("signature")
+        found = as_mapping(self.value.get("signature") or described)
         if found:
-            inputs, outputs = _mapping(found.get("inputs")), _mapping(found.get("outputs"))
+            inputs, outputs = as_mapping(found.get("inputs")), as_mapping(found.get("outputs"))
             yield Signature(
                 "serving_default",
-                _text(found.get("methodName")),
+                as_text(found.get("methodName")),
                 (),
                 tuple(map(_signature_tensor, inputs, inputs.values())),
                 tuple(map(_signature_tensor, outputs, outputs.values())),
@@ -285,20 +277,20 @@ def _group_node(group: Group) -> Node:
 
 def _ops(nodes: Any, where: str) -> Iterator[GraphOp]:
     for node in _objects(nodes):
-        yield GraphOp(_text(node.get("op")), _text(node.get("name")), where)
+        yield GraphOp(as_text(node.get("op")), as_text(node.get("name")), where)
 
 
 def _signature_tensor(name: str, value: Any) -> SignatureTensor:
     """TensorFlow's ``TensorInfo`` as JSON; a dimension of -1 is unknown."""
-    info = _mapping(value)
-    code = _text(info.get("dtype"))
+    info = as_mapping(value)
+    code = as_text(info.get("dtype"))
     number = dict(tensor_pb2.DataType.items()).get(code)
     dtype = code or "unknown" if number is None else dtype_name(number)
-    shape = _mapping(info.get("tensorShape"))
+    shape = as_mapping(info.get("tensorShape"))
     if "tensorShape" not in info or shape.get("unknownRank"):
-        return SignatureTensor(name, dtype, None, _text(info.get("name")))
+        return SignatureTensor(name, dtype, None, as_text(info.get("name")))
     sizes = tuple(_size(dimension.get("size")) for dimension in _objects(shape.get("dim")))
-    return SignatureTensor(name, dtype, sizes, _text(info.get("name")))
+    return SignatureTensor(name, dtype, sizes, as_text(info.get("name")))
 
 
 def _size(value: Any) -> int | None:

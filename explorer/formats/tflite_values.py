@@ -78,9 +78,8 @@ def _values(
         return chosen(_unpacked(load(), dtype, known), selection)
     kind = _numpy_dtype(dtype)
     run = leading_run(known, selection)
-    count = math.prod(run.shape)
-    data = buffers.load(span.start + run.first * kind.itemsize, count * kind.itemsize)
-    return chosen(np.frombuffer(data, kind).reshape(run.shape), run.rest)
+    data = buffers.load(span.start + run.first * kind.itemsize, run.count * kind.itemsize)
+    return run.taken(np.frombuffer(data, kind))
 
 
 def _bits(dtype: str) -> int:

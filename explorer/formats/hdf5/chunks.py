@@ -13,7 +13,7 @@ from explorer.formats.hdf5.arrays import Elements, extensible_array, fixed_array
 from explorer.formats.hdf5.dataspace import Dataspace
 from explorer.formats.hdf5.errors import DamagedHdf5
 from explorer.formats.hdf5.layout import Index, Layout
-from explorer.formats.hdf5.source import Source
+from explorer.formats.hdf5.source import Source, numbers, rows_of
 
 
 class Chunks(NamedTuple):
@@ -48,18 +48,6 @@ def stored_chunks(source: Source, grid: Grid) -> Iterator[Chunks]:
         if left < 0 or too_large:
             raise DamagedHdf5("its chunks are larger than the file")
         yield some
-
-
-def numbers(raw: np.ndarray) -> np.ndarray:
-    """Little-endian integers of any width, a row of bytes each, as ``uint64``."""
-    wide = np.zeros((len(raw), 8), np.uint8)
-    wide[:, : raw.shape[1]] = raw
-    return wide.view("<u8")[:, 0]
-
-
-def rows_of(block: bytes, width: int) -> np.ndarray:
-    """The bytes of a block, ``width`` to a row."""
-    return np.frombuffer(block, np.uint8).reshape(-1, width)
 
 
 def _btree_1(source: Source, grid: Grid) -> Iterator[Chunks]:

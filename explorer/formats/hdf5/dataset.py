@@ -205,14 +205,14 @@ class Dataset:
     def _contiguous(self, selection: Selection) -> np.ndarray:
         """The run of values that holds the selection, by blocks where most are not wanted."""
         run = leading_run(self.shape, selection)
-        count = math.prod(run.shape)
+        count = run.count
         if (run.first + count) * self._item > self._contiguous_size():
             raise DamagedHdf5(_TOO_FEW)
         start = self.layout.address + run.first * self._item
         if count * self._item > _BLOCK and math.prod(selected_shape(run.shape, run.rest)) < count:
             blocks = partial(self._rows, start, run.shape)
             return gathered(run.shape, run.rest, self._fill(), blocks)
-        return chosen(self._at(start, run.shape), run.rest)
+        return run.taken(self._at(start, run.shape))
 
     def _at(self, address: int, shape: tuple[int, ...]) -> np.ndarray:
         return self._array(self._source.data(address, math.prod(shape) * self._item), shape)

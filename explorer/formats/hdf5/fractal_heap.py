@@ -9,7 +9,7 @@ import numpy as np
 
 from explorer.formats.hdf5 import btree2
 from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5, parses
-from explorer.formats.hdf5.source import Fields, Source, width_of
+from explorer.formats.hdf5.source import Fields, Source, numbers, rows_of, width_of
 
 _MANAGED, _HUGE, _TINY = 0, 1, 2
 _CHECKSUM = 4
@@ -88,8 +88,8 @@ class FractalHeap:
     def _managed(self, identifiers: np.ndarray) -> Iterator[bytes]:
         """The objects in blocks, in the heap's order: they were often made in that of names."""
         cut = 1 + self._shape.offset_size
-        offsets = _numbers(identifiers[:, 1:cut])
-        lengths = _numbers(identifiers[:, cut : cut + self._length_size])
+        offsets = numbers(identifiers[:, 1:cut])
+        lengths = numbers(identifiers[:, cut : cut + self._length_size])
         order = np.argsort(offsets)
         offsets, lengths = offsets[order], lengths[order]
         places = np.searchsorted(self._starts, offsets, side="right") - 1
@@ -210,7 +210,7 @@ def indexed_objects(source: Source, heap: int, tree: int, kind: int, id_at: int)
         raise DamagedHdf5("its index declares impossible nodes")
     left = source.size
     for records in _in_batches(btree2.records(source, index)):
-        rows = np.frombuffer(records, np.uint8).reshape(-1, index.record_size)
+        rows = rows_of(records, index.record_size)
         for found in objects.objects(rows[:, id_at:end]):
             left -= len(found)
             if left < 0:
@@ -227,10 +227,3 @@ def _in_batches(blocks: Iterator[bytes]) -> Iterator[bytes]:
             yield bytes(joined)
             joined.clear()
     yield bytes(joined)
-
-
-def _numbers(columns: np.ndarray) -> np.ndarray:
-    """The unsigned numbers that the bytes of each row are, the lowest first."""
-    padded = np.zeros((len(columns), 8), np.uint8)
-    padded[:, : columns.shape[1]] = columns
-    return padded.view("<u8")[:, 0]

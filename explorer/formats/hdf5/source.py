@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 
+import numpy as np
+
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.hdf5.errors import DamagedHdf5
 from explorer.formats.storage import Pages
@@ -26,6 +28,18 @@ def _extent(offset_size: int, length_size: int) -> struct.Struct:
 def width_of(number: int) -> int:
     """How many bytes a number up to this one takes."""
     return max(1, (number.bit_length() + 7) // 8)
+
+
+def numbers(raw: np.ndarray) -> np.ndarray:
+    """Little-endian integers of any width, a row of bytes each, as ``uint64``."""
+    wide = np.zeros((len(raw), 8), np.uint8)
+    wide[:, : raw.shape[1]] = raw
+    return wide.view("<u8")[:, 0]
+
+
+def rows_of(block: bytes, width: int) -> np.ndarray:
+    """The bytes of a block, ``width`` to a row."""
+    return np.frombuffer(block, np.uint8).reshape(-1, width)
 
 
 class Source:
