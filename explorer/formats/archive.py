@@ -21,7 +21,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.diagnosis import listed, owner
 from explorer.formats.files import folder_nodes
-from explorer.formats.finding import CHECKPOINT_INDEX, model_folders
+from explorer.formats.finding import CHECKPOINT_INDEX, Found, model_folders
 from explorer.formats.pickles import is_pickle_name, pickle_hazard
 from explorer.formats.registry import Match, open_stored
 from explorer.formats.storage import Storage
@@ -48,12 +48,14 @@ def open(match: Match) -> Artifact:
     """
     archive = open_archive(match.storage)
     try:
-        models = _nearest(archive) or _by_content(archive)
-        if not models:
+        found = list(model_folders(archive))
+        nearest = _nearest(found) or _by_content(archive)
+        if not nearest:
             return _without_model(match.storage, archive)
-        if len(models) > 1:
-            raise UnreadableArtifact(_several(match.storage, models))
-        return _opened(match.storage, archive, models[0])
+        if len(nearest) > 1:
+            every = [model for folder in found for model in folder.models]
+            raise UnreadableArtifact(_several(match.storage, every or nearest))
+        return _opened(match.storage, archive, nearest[0])
     except BaseException:
         archive.close()
         raise
@@ -69,9 +71,8 @@ def open_inner(outer: Storage, path: str) -> Artifact:
         raise
 
 
-def _nearest(archive: Archive) -> list[str]:
-    """The models that lie least deep, by the names of files."""
-    found = list(model_folders(archive))
+def _nearest(found: Sequence[Found]) -> list[str]:
+    """The models that lie least deep."""
     return [model for f in found if f.depth == found[0].depth for model in f.models]
 
 

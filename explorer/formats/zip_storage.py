@@ -13,9 +13,9 @@ from typing import IO, cast
 
 from explorer.formats.artifact import Check, Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.inflate import DEFLATE, Inflated, expands, is_bomb
-from explorer.formats.member_index import MemberIndex, stays_inside
+from explorer.formats.member_index import ArchiveStorage, MemberIndex, stays_inside
 from explorer.formats.ranges import FilePart
-from explorer.formats.storage import Entry, Storage, check_member
+from explorer.formats.storage import Storage, check_member
 from explorer.formats.system_errors import told
 from explorer.formats.text import bytes_text
 
@@ -31,6 +31,9 @@ _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LONGEST_COMMENT = 1 << 16
+_METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "Zstandard", 95: "xz"}
+"""Other ways of compression (APPNOTE 4.4.5)."""
+
 _UNPACKING_ERRORS = (
     zipfile.BadZipFile,
     OSError,
@@ -48,21 +51,17 @@ def is_zip(head: bytes) -> bool:
     return head.startswith((LOCAL_HEADER, EMPTY_ARCHIVE))
 
 
-class ZipStorage(Storage):
+class ZipStorage(ArchiveStorage):
     """The members of the archive that ``outer`` holds, named as in the archive.
 
     A member whose name would leave the folder it is unpacked to is listed in ``escaping`` and
     never read. Raises `UnreadableArtifact` where the archive is cut short or damaged.
     """
 
-    is_folder = True
     kind = "zip archive"
 
     def __init__(self, outer: Storage) -> None:
-        self._outer = outer
-        self.uri = outer.uri
-        self.name = outer.name
-        self.archives = outer.archives + 1
+        super().__init__(outer)
         self._file = outer.open()
         try:
             _check_list(self._file, outer.size() or 0)
@@ -93,14 +92,6 @@ class ZipStorage(Storage):
         self._zip.close()
         self._file.close()
 
-    def names(self) -> list[str]:
-        """Every member that can be read, in no order."""
-        return list(self._index.sizes)
-
-    def entries(self, folder: str = "") -> list[Entry]:
-        """The members of ``folder``, sorted by name; empty where it does not exist."""
-        return self._index.entries(folder)
-
     def size(self, member: str = "") -> int | None:
         """Bytes of a member when unpacked, or ``None`` where there is none."""
         info = self._infos.get(member)
@@ -128,10 +119,6 @@ class ZipStorage(Storage):
         except _UNPACKING_ERRORS as error:
             raise self._cannot_unpack(info, error) from error
 
-    def parent(self) -> Storage | None:
-        """The archive has no folder around it that its members may name."""
-        return None
-
     def offset(self, member: str) -> int | None:
         """Where a stored member's bytes begin in the archive; ``None`` where compressed."""
         info = self._infos.get(member)
@@ -155,6 +142,7 @@ class ZipStorage(Storage):
 
     def _problem(self, info: zipfile.ZipInfo) -> str:
         try:
+            self._refuse_method(info)
             self._refuse_bomb(info)
             with self._zip.open(info) as packed:
                 while packed.read(_BLOCK):
@@ -169,6 +157,7 @@ class ZipStorage(Storage):
         info = self._infos.get(check_member(member))
         if info is None:
             raise UnreadableArtifact(f"{self.name} has no member {member}.")
+        self._refuse_method(info)
         return info
 
     def _cannot_unpack(self, info: zipfile.ZipInfo, error: Exception) -> UnreadableArtifact:
@@ -222,18 +211,28 @@ class ZipStorage(Storage):
                 )
             return self._inflated[info.filename]
 
-    def _refuse_bomb(self, info: zipfile.ZipInfo) -> None:
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise zipfile.BadZipFile(f"compression method {info.compress_type} is not read here")
+    def _refuse_method(self, info: zipfile.ZipInfo) -> None:
+        name = f"{info.filename} in {self.name}"
         if info.flag_bits & 1:
-            raise zipfile.BadZipFile("it is encrypted")
+            raise UnreadableArtifact(
+                f"{name} is encrypted. Unpack the archive with its password, and open what is there."
+            )
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            number = info.compress_type
+            method = _METHODS.get(number, f"method {number}")
+            raise UnreadableArtifact(
+                f"{name} is compressed by {method}, which is not read here. Unpack the archive and "
+                "open what is in it, or pack it again by the usual method, deflate."
+            )
+
+    def _refuse_bomb(self, info: zipfile.ZipInfo) -> None:
         if is_bomb(info.compress_size, info.file_size):
             name = f"{info.filename} in {self.name}"
             raise UnreadableArtifact(expands(name, info.compress_size, info.file_size))
 
 
 def _is_packed(info: zipfile.ZipInfo) -> bool:
-    return info.compress_type != zipfile.ZIP_STORED or bool(info.flag_bits & 1)
+    return info.compress_type != zipfile.ZIP_STORED
 
 
 def _check_list(file: IO[bytes], size: int) -> None:

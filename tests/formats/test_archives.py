@@ -384,3 +384,29 @@ def test_members_are_listed_by_folder(tmp_path: Path, opened: Any) -> None:
         ("e.txt", "file"),
     ]
     assert below(artifact.root, "a", "b", "c.txt").size == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "called"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "lzma")]
+)
+@pytest.mark.parametrize("source", ["basic_pitch_nmp", "sleep_stages.keras"])
+def test_another_compression_says_what_to_do(
+    corpus: Path, tmp_path: Path, source: str, method: int, called: str
+) -> None:
+    path = corpus / source
+    members = {source: path.read_bytes()} if path.is_file() else members_of(path, "pitch/")
+    packed = pack_zip(tmp_path / "model.zip", members, method)
+    with pytest.raises(UnreadableArtifact, match="Unpack the archive and open what is in it") as c:
+        open_artifact(str(packed))
+    assert f"is compressed by {called}, which" in str(c.value)
+
+
+def test_models_at_every_depth_are_named(corpus: Path, tmp_path: Path) -> None:
+    members = members_of(corpus / "basic_pitch_nmp", "models/pitch/")
+    for name in ("sleep_stages.keras", "emotion_model.hdf5"):
+        members[f"models/{name}"] = (corpus / name).read_bytes()
+    path = pack_zip(tmp_path / "three.zip", members)
+    with pytest.raises(UnreadableArtifact) as caught:
+        open_artifact(str(path))
+    named = "models/emotion_model.hdf5, models/sleep_stages.keras, models/pitch"
+    assert f"holds 3 models: {named}. Open one" in str(caught.value)
