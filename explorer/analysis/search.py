@@ -191,6 +191,17 @@ def locate(
     return None
 
 
+def at_path(root: Node, path: str) -> Node | None:
+    """The node that the names in ``path``, with slashes between, lead to from ``root``."""
+    node = root
+    for name in path.split("/"):
+        below = next((child for child in node.children() if child.name == name), None)
+        if below is None:
+            return None
+        node = below
+    return node
+
+
 def _meant(hit: Hit, query: Query) -> bool:
     tensor = hit.node.tensor
     if tensor is None:

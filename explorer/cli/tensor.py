@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from explorer.analysis.export import export_npy
+from explorer.analysis.search import at_path
 from explorer.analysis.slicing import parse_slice
 from explorer.analysis.statistics import summarize
 from explorer.cli.opening import with_artifact
@@ -60,7 +61,7 @@ def _show(artifact: Artifact, options: argparse.Namespace) -> int:
 
 
 def _find(artifact: Artifact, name: str) -> Tensor:
-    """By path, or by a label that only one has."""
+    """By path, by a label that only one has, or by the names in the tree that lead to it."""
     tensors = artifact.tensors()
     found = [t for t in tensors if t.path == name] or [t for t in tensors if t.label == name]
     if len(found) == 1:
@@ -70,6 +71,9 @@ def _find(artifact: Artifact, name: str) -> Tensor:
         raise UnreadableArtifact(
             f"{name} is the label of several tensors; name one by its path: {paths}."
         )
+    node = at_path(artifact.root, name)
+    if node is not None and node.tensor is not None:
+        return node.tensor
     names = [tensor.path for tensor in tensors] + [t.label for t in tensors if t.label]
     close = difflib.get_close_matches(name, names[:20_000], n=3, cutoff=0.4)
     hint = f"Did you mean {' or '.join(close)}?" if close else "mfx show --tensors lists them."

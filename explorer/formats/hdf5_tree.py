@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from explorer.formats.artifact import Node, NodeType, Role, Tensor, UnreadableArtifact
@@ -31,7 +32,7 @@ _TENSOR_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hdf5View:
     """What a reader knows of the objects of a file beside what HDF5 itself says.
 
@@ -43,6 +44,18 @@ class Hdf5View:
     role: Callable[[str], Role]
     kind: Callable[[str], str]
     member: str
+
+    def same_as(self, obj: Hdf5Object, path: bytes) -> str:
+        """`` · same as weights/first`` for an object that was there before under another name."""
+        first = self._first_paths.get(obj.address, path) if obj.reference_count > 1 else path
+        return "" if first == path else f" · same as {_decoded(first)}"
+
+    @cached_property
+    def _first_paths(self) -> Mapping[int, bytes]:
+        """Where `walk` comes upon the objects that have several names, by the address of each."""
+        found = visit(self.file.root)
+        objects = ((obj, path) for path, obj in found if isinstance(obj, Hdf5Object))
+        return {obj.address: path for obj, path in objects if obj.reference_count > 1}
 
 
 def _decoded(name: bytes) -> str:
@@ -300,7 +313,7 @@ def _dataset_node(view: Hdf5View, obj: Hdf5Object, label: str, path: bytes) -> N
     return Node(
         label,
         NodeType.TENSOR,
-        kind=_TENSOR_KINDS.get(tensor.role, "dataset"),
+        kind=_TENSOR_KINDS.get(tensor.role, "dataset") + view.same_as(obj, path),
         size=tensor.nbytes,
         tensor=tensor,
         attributes=lambda: attributes_of(view.file, address),
@@ -315,7 +328,7 @@ def _group_node(
     return Node(
         label,
         NodeType.GROUP,
-        kind=view.kind(_decoded(path)) or "group",
+        kind=(view.kind(_decoded(path)) or "group") + view.same_as(obj, path),
         summary=count_text(len(links), "entry", "entries"),
         attributes=lambda: attributes_of(view.file, address),
         source=GroupSource(view, address, path, above, links),

@@ -174,6 +174,14 @@ def test_a_tensor_is_written_as_it_is_stored(corpus: Path, tmp_path: Path) -> No
     np.testing.assert_array_equal(np.load(tmp_path / "part.npy"), original[0, :, 0, ::3])
 
 
+def test_a_tensor_is_found_by_each_of_its_names(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["first"] = np.arange(3)
+        file.create_group("group")["second"] = file["first"]
+    printed = [mfx("tensor", tmp_path / "links.h5", name) for name in ("first", "group/second")]
+    assert [done.stdout.splitlines()[1] for done in printed] == ["[0 1 2]"] * 2
+
+
 def test_statistics_agree_with_numpy(corpus: Path) -> None:
     path, name = corpus / "emotion_model.hdf5", "model_weights/conv2d_1/conv2d_1_1/kernel:0"
     values = datasets(path)[name][2].astype(np.float64)

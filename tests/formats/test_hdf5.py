@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from explorer.analysis.search import at_path
 from explorer.formats.artifact import (
     Artifact,
     TensorUnreadable,
@@ -76,6 +77,27 @@ def test_links_are_shown_and_never_followed(odd: Path, opened: Any) -> None:
     paths = [t.path for t in artifact.tensors()]
     assert paths.count("again/scalar") + paths.count("group/scalar") == 1
     assert not [p for p in paths if "loop" in p or p in ("soft", "elsewhere")]
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_a_second_name_is_told_and_leads_to_the_same_values(
+    version: str, tmp_path: Path, opened: Any
+) -> None:
+    with h5py.File(tmp_path / "links.h5", "w", libver=version) as file:
+        file["first"] = np.arange(3.0)
+        file.create_group("group")["second"] = file["first"]
+        file["group/only"] = 1
+        file["same"] = file["group"]
+    artifact = opened(tmp_path / "links.h5")
+    assert [t.path for t in artifact.tensors()] == ["first", "group/only"]
+    again = below(artifact.root, "group", "second")
+    assert below(artifact.root, "first").kind == "dataset"
+    assert again.kind == "dataset · same as first"
+    assert below(artifact.root, "same").kind == "group · same as group"
+    assert again.tensor is not None
+    assert again.tensor.read().tolist() == [0, 1, 2]
+    assert at_path(artifact.root, "same/second") == below(artifact.root, "same", "second")
+    assert at_path(artifact.root, "same/third") is None
 
 
 @pytest.mark.parametrize("name", ["model_weights", "dense_1", "layers", "dense"])

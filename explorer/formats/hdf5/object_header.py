@@ -26,6 +26,7 @@ class MessageType(IntEnum):
     CONTINUATION = 0x10
     SYMBOL_TABLE = 0x11
     ATTRIBUTE_INFO = 0x15
+    REFERENCE_COUNT = 0x16
 
 
 Message = tuple[int, int, bytes]
@@ -138,6 +139,15 @@ def _continued(source: Source, address: int, length: int, signature: bytes) -> b
         raise DamagedHdf5("its object header continues where nothing is")
     source.verify(address, length)
     return block[len(signature) : -_CHECKSUM]
+
+
+def reference_count(source: Source, address: int, messages: Iterable[Message]) -> int:
+    """How many hard links lead to an object (sections IV.A.1.a and IV.A.2.w)."""
+    head = source.read(address, 8)
+    if not head.startswith(b"OHDR"):
+        return int.from_bytes(head[4:], "little")
+    counts = (body for kind, _, body in messages if kind == MessageType.REFERENCE_COUNT)
+    return next((int.from_bytes(body[1:5], "little") for body in counts), 1)
 
 
 def own_body(source: Source, message: Message) -> bytes:

@@ -9,7 +9,7 @@ from explorer.formats.hdf5.attributes import Attribute, read_attributes
 from explorer.formats.hdf5.dataset import Dataset
 from explorer.formats.hdf5.heaps import GlobalHeap
 from explorer.formats.hdf5.links import Link, read_links
-from explorer.formats.hdf5.object_header import MessageType, read_messages
+from explorer.formats.hdf5.object_header import MessageType, read_messages, reference_count
 from explorer.formats.hdf5.source import Source
 
 
@@ -38,6 +38,11 @@ class Hdf5Object:
     def at(self, address: int, head: bytes = b"") -> Hdf5Object:
         """Another object of the same file."""
         return Hdf5Object(self.source, address, head)
+
+    @property
+    def reference_count(self) -> int:
+        """How many hard links lead here."""
+        return reference_count(self.source, self.address, self._messages)
 
     @cached_property
     def links(self) -> dict[bytes, Link]:
