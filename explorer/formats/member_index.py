@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.storage import Entry, check_member
+from explorer.formats.storage import Entry, Storage, check_member
 
 _DEEPEST = 64
 
@@ -44,3 +44,28 @@ class MemberIndex:
     def entries(self, folder: str) -> list[Entry]:
         """The members of ``folder``, sorted by name; empty where there is no such folder."""
         return sorted(self._folders.get(folder, {}).values(), key=lambda entry: entry.name)
+
+
+class ArchiveStorage(Storage):
+    """The members of the archive that ``outer`` holds; each kind fills ``_index`` with them."""
+
+    is_folder = True
+    _index: MemberIndex
+
+    def __init__(self, outer: Storage) -> None:
+        self._outer = outer
+        self.uri = outer.uri
+        self.name = outer.name
+        self.archives = outer.archives + 1
+
+    def names(self) -> list[str]:
+        """Every member that can be read, in no order."""
+        return list(self._index.sizes)
+
+    def entries(self, folder: str = "") -> list[Entry]:
+        """The members of ``folder``, sorted by name; empty where it does not exist."""
+        return self._index.entries(folder)
+
+    def parent(self) -> Storage | None:
+        """The archive has no folder around it that its members may name."""
+        return None

@@ -15,9 +15,9 @@ from typing import IO, cast
 
 from explorer.formats.artifact import Check, Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.inflate import GZIP, Inflated
-from explorer.formats.member_index import MemberIndex, stays_inside
+from explorer.formats.member_index import ArchiveStorage, MemberIndex, stays_inside
 from explorer.formats.ranges import FilePart
-from explorer.formats.storage import Entry, Storage, check_member
+from explorer.formats.storage import Storage, check_member
 from explorer.formats.system_errors import told
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -54,20 +54,16 @@ class _Member:
     link: str
 
 
-class TarStorage(Storage):
+class TarStorage(ArchiveStorage):
     """The members of the archive that ``outer`` holds, named as in the archive.
 
     Raises `UnreadableArtifact` where it is cut short, damaged, or expands beyond all measure.
     """
 
-    is_folder = True
     kind = "tar archive"
 
     def __init__(self, outer: Storage) -> None:
-        self._outer = outer
-        self.uri = outer.uri
-        self.name = outer.name
-        self.archives = outer.archives + 1
+        super().__init__(outer)
         self._size = outer.size() or 0
         self._file = outer.open()
         packed = is_gzip(self._file.read(len(GZIP_MAGIC)))
@@ -83,14 +79,6 @@ class TarStorage(Storage):
     def close(self) -> None:
         """Close the archive."""
         self._file.close()
-
-    def names(self) -> list[str]:
-        """Every member that can be read, in no order."""
-        return list(self._index.sizes)
-
-    def entries(self, folder: str = "") -> list[Entry]:
-        """The members of ``folder``, sorted by name; empty where it does not exist."""
-        return self._index.entries(folder)
 
     def size(self, member: str = "") -> int | None:
         """Bytes of a member, or ``None`` where there is none."""
@@ -111,10 +99,6 @@ class TarStorage(Storage):
         if self._inflated is not None:
             return cast("IO[bytes]", self._inflated.part(found.start, found.size))
         return cast("IO[bytes]", FilePart(self._outer.open(), found.start, found.size))
-
-    def parent(self) -> Storage | None:
-        """The archive has no folder around it that its members may name."""
-        return None
 
     def hazards(self) -> Iterator[Hazard]:
         """Members and links that lead out of the folder the archive is unpacked to."""
