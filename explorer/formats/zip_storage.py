@@ -215,7 +215,7 @@ class ZipStorage(ArchiveStorage):
         name = f"{info.filename} in {self.name}"
         if info.flag_bits & 1:
             raise UnreadableArtifact(
-                f"{name} is encrypted. Unpack the archive with its password, and open what is there."
+                f"{name} is encrypted. Unpack the archive with its password; open what is in it."
             )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             number = info.compress_type
