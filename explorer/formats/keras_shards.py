@@ -16,6 +16,7 @@ from explorer.formats.artifact import (
     Check,
     Config,
     Hazard,
+    HazardKind,
     Layer,
     Node,
     NodeList,
@@ -24,10 +25,12 @@ from explorer.formats.artifact import (
     Tri,
     UnreadableArtifact,
 )
+from explorer.formats.finding import model_folders
 from explorer.formats.json_tree import json_children, json_text, parse_object
 from explorer.formats.keras_labels import StoreLabels
 from explorer.formats.keras_store import Places, groups_in, store_layers
 from explorer.formats.keras_weights import contents_of, parts_of
+from explorer.formats.member_index import stays_inside
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import count_text
@@ -61,8 +64,12 @@ class _Index:
 
 
 def match(storage: Storage) -> Match | None:
-    """An index of ``.weights.h5`` files, or one of these with its index beside it."""
-    folder = None if storage.is_folder else storage.parent()
+    """An index of ``.weights.h5`` files, one of these with its index beside it, or their folder."""
+    if storage.is_folder:
+        name = _only_index(storage)
+        index = _read(storage, name) if name else None
+        return Match(storage, index) if index else None
+    folder = storage.parent()
     if folder is None:
         return None
     shard = _SHARD.fullmatch(storage.name)
@@ -72,6 +79,15 @@ def match(storage: Storage) -> Match | None:
     index = _read(folder, name)
     is_ours = index is not None and (shard is None or storage.name in index.places)
     return Match(storage, index) if is_ours else None
+
+
+def _only_index(folder: Storage) -> str:
+    """The index of a folder that holds no other model, else empty text."""
+    if not any(entry.name.endswith(_INDEX) for entry in folder.entries()):
+        return ""
+    found = next(model_folders(folder), None)
+    models = found.models if found else []
+    return models[0] if len(models) == 1 and models[0].endswith(_INDEX) else ""
 
 
 def _read(folder: Storage, name: str) -> _Index | None:
@@ -188,6 +204,9 @@ class _Sharded:
             yield from shard.notes
 
     def _hazards(self) -> Iterator[Hazard]:
+        for name in self._index.places:
+            if not stays_inside(name):
+                yield Hazard(HazardKind.EXTERNAL_STORAGE, self._index.name, name)
         for shard in self._shards.values():
             yield from shard.hazards()
 

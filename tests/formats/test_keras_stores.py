@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from explorer.formats.artifact import Artifact, HazardKind, NodeType, Tri
+from explorer.formats.artifact import Artifact, HazardKind, NodeType, Tri, UnreadableArtifact
 from explorer.formats.pickled_arrays import PickleReader, as_array
 from explorer.formats.storage import LocalStorage, Pages
 from tests.formats import keras_originals, keras_seeds
@@ -248,6 +248,15 @@ def test_sharded_weights_open_by_their_index_and_by_every_shard(
         }
 
 
+def test_a_folder_of_one_sharded_model_opens_as_it(shards: Path, opened: Opener) -> None:
+    inside, index = opened(shards), opened(shards / "parts.weights.json")
+    assert (inside.format, inside.path) == (index.format, index.path)
+    assert inside.tensors() == index.tensors()
+    shutil.copy(shards / "parts.weights.json", shards / "other.weights.json")
+    with pytest.raises(UnreadableArtifact, match=r"in it: other\.weights\.json, parts\.w"):
+        opened(shards)
+
+
 def test_a_missing_shard_is_named_with_what_lies_in_it(shards: Path, opened: Opener) -> None:
     (shards / "parts_00001.weights.h5").unlink()
     artifact = opened(shards / "parts.weights.json")
@@ -277,6 +286,8 @@ def test_shards_elsewhere_are_not_read(shards: Path, opened: Opener) -> None:
     artifact = opened(inside / "x.weights.json")
     assert artifact.tensors() == ()
     assert all("points outside" in note for note in artifact.notes)
+    hazards = [(h.kind, h.where, h.target) for h in artifact.hazards()]
+    assert hazards == [(HazardKind.EXTERNAL_STORAGE, "x.weights.json", name) for name in names]
 
 
 def test_a_shard_that_no_index_lists_is_a_file_of_its_own(shards: Path, opened: Opener) -> None:
