@@ -9,20 +9,9 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from explorer.formats.artifact import UnreadableArtifact
-
-_CONTROLS = {
-    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
-    **{code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F))},
-    **{code: f"\\u{code:04x}" for code in range(0x2066, 0x206A)},
-}
-"""Control characters, and those that change the direction of text, as their escapes."""
+from explorer.formats.text import visible
 
 _STYLES = {"danger": "bold red", "warning": "yellow", "note": "dim", "problem": "bold red"}
-
-
-def clean(text: str) -> str:
-    """A text from a file on one line and without a terminal's control sequences."""
-    return text.translate(_CONTROLS)
 
 
 class Output:
@@ -34,7 +23,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of the program's own words, control characters of files taken out."""
-        print(self._encoded(clean(text)), file=self._stream)
+        print(self._encoded(visible(text)), file=self._stream)
 
     def block(self, text: str) -> None:
         """Several lines that are the program's own from beginning to end."""
@@ -43,13 +32,13 @@ class Output:
     def heading(self, text: str) -> None:
         """The title of a section, with an empty line before it."""
         if self.is_terminal:
-            self._console_print(f"\n{clean(text)}", "bold")
+            self._console_print(f"\n{visible(text)}", "bold")
         else:
-            self.block(f"\n{clean(text)}")
+            self.block(f"\n{visible(text)}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows of cells; a column whose title begins with ``>`` holds numbers."""
-        cells = [[clean(cell) for cell in row] for row in rows]
+        cells = [[visible(cell) for cell in row] for row in rows]
         if self.is_terminal and cells:
             self._rich_table(columns, cells)
         else:

@@ -9,6 +9,12 @@ import numpy as np
 from explorer.formats.artifact import Shape
 
 _UNITS = ("KB", "MB", "GB", "TB")
+_CONTROLS = {
+    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
+    **{code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F))},
+    **{code: f"\\u{code:04x}" for code in range(0x2066, 0x206A)},
+}
+"""Control characters, and those that change the direction of text, as their escapes."""
 
 
 def bytes_text(size: int) -> str:
@@ -21,6 +27,11 @@ def bytes_text(size: int) -> str:
         if value < 1024 or unit == _UNITS[-1]:
             break
     return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def visible(text: str) -> str:
+    """A text from a file on one line, its control characters as escapes such as ``\\x1b``."""
+    return text.translate(_CONTROLS)
 
 
 def printable_text(data: bytes) -> str:

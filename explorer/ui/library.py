@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.formats.text import bytes_text
+from explorer.formats.text import bytes_text, visible
 from explorer.ui.notices import Question
 from explorer.ui.session import ArtifactEntry, Entry, ModelEntry, Session
 from explorer.ui.tables import Index
@@ -95,7 +95,7 @@ class LibraryModel(QAbstractListModel):
 
 def title_of(entry: Entry) -> str:
     """What an entry is called."""
-    return entry.artifact.name if isinstance(entry, ArtifactEntry) else entry.title
+    return visible(entry.artifact.name) if isinstance(entry, ArtifactEntry) else entry.title
 
 
 class _Delegate(QStyledItemDelegate):

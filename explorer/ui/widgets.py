@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from explorer.formats.text import visible
 from explorer.ui.theme import color, mono_font, ui_font
 
 _BUTTON_PADDING = 14
@@ -82,9 +83,9 @@ class ElidedLabel(QLabel):
         self.setText(text)
 
     def setText(self, text: str) -> None:
-        self._full = text
-        self.setToolTip(text)
-        self.setAccessibleName(text)
+        self._full = visible(text)
+        self.setToolTip(self._full)
+        self.setAccessibleName(self._full)
         self.updateGeometry()
         self._elide()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
@@ -22,7 +23,9 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from explorer.formats.artifact import Artifact, Node, NodeList, NodeType
+from explorer.formats.registry import open_artifact
 from explorer.ui.browse.page import BrowsePage
+from explorer.ui.browse.tree_model import KIND, SHAPE
 from explorer.ui.browse.tree_view import TreeView
 from explorer.ui.notices import Notice
 from explorer.ui.session import Session
@@ -122,6 +125,37 @@ def test_the_tree_is_open_as_far_as_it_fits(qtbot: QtBot, page: BrowsePage) -> N
         "object graph",
     ]
     assert page.tree.view.currentIndex().data() == "sample"
+
+
+def test_a_deep_file_is_opened_to_a_few_levels(
+    qtbot: QtBot, page: BrowsePage, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "deep.h5", "w") as file:
+        file["/".join(str(depth) for depth in range(60))] = 1
+    artifact = open_artifact(str(tmp_path / "deep.h5"))
+    page.show_entry(entry_of(artifact))
+    view = page.tree.view
+    qtbot.waitUntil(lambda: shown_rows(view) == ["deep.h5", *"012345"])
+    deepest = view.tree.index(0, 0)
+    while view.isExpanded(deepest):
+        deepest = view.tree.index(0, 0, deepest)
+    assert view.tree.canFetchMore(deepest)
+    assert not view.isColumnHidden(SHAPE)
+    artifact.close()
+
+
+def test_control_characters_of_a_file_are_shown_as_such(qtbot: QtBot, page: BrowsePage) -> None:
+    name = "red\x1b[31m\u202egnp\n"
+    shown = "red\\x1b[31m\\u202egnp\\x0a"
+    inside = Node(name, NodeType.GROUP, f"kind {name}", summary=name)
+    root = Node(name, NodeType.FILE, source=NodeList([inside]))
+    artifact = Artifact("/file", name, "hdf5", "HDF5", 10, root, notes=(name, name))
+    page.show_entry(entry_of(artifact))
+    qtbot.waitUntil(lambda: shown_rows(page.tree.view) == [shown, shown])
+    row = page.tree.view.tree.index(0, 0, page.tree.view.tree.index(0, 0))
+    assert [row.siblingAtColumn(c).data() for c in (KIND, SHAPE)] == [f"kind {shown}", shown]
+    assert {shown, f"{shown}\n{shown}"} <= set(texts(page))
+    assert not any("\x1b" in text for text in texts(page))
 
 
 def test_the_first_row_sums_the_artifact_up(qtbot: QtBot, page: BrowsePage) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTabBar, QVBoxLayout, QW
 
 from explorer.analysis.snippets import is_callable
 from explorer.formats.artifact import Artifact, Producer
-from explorer.formats.text import bytes_text, count_text
+from explorer.formats.text import bytes_text, count_text, visible
 from explorer.ui.session import VARIABLE_FORMATS, ArtifactEntry
 from explorer.ui.widgets import ElidedLabel, button, chip, clear_layout, describe, label
 
@@ -92,7 +92,8 @@ class Header(QWidget):
 
     def _show_notes(self, notes: Sequence[str]) -> None:
         """All of a few notes; of many the first alone, and the rest on pointing at it."""
-        shown = list(notes)
+        notes = [visible(note) for note in notes]
+        shown = notes
         if len(notes) > _MOST_NOTES:
             shown = [notes[0], self.tr("… and {count} more").format(count=len(notes) - 1)]
         self._notes.setText("\n".join(shown))

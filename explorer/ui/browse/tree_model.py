@@ -9,7 +9,7 @@ from PySide6.QtCore import QAbstractItemModel, QCoreApplication, QModelIndex, QO
 
 from explorer.analysis.ranges import rows_below
 from explorer.formats.artifact import Node, NodeType
-from explorer.formats.text import bytes_text, shape_text
+from explorer.formats.text import bytes_text, shape_text, visible
 from explorer.ui.background import run_in_pool
 from explorer.ui.icons import node_icon
 from explorer.ui.tables import Index
@@ -182,19 +182,19 @@ def _damaged(error: Exception) -> Node:
 def _text(node: Node, column: int) -> str:
     tensor = node.tensor
     if column == NAME:
-        return node.name
+        return visible(node.name)
     if column == KIND:
-        return node.kind
+        return visible(node.kind)
     if column == DTYPE:
         return tensor.dtype if tensor else ""
     if column == SHAPE:
-        return shape_text(tensor.shape) if tensor else node.summary
+        return shape_text(tensor.shape) if tensor else visible(node.summary)
     return "" if node.size is None else bytes_text(node.size)
 
 
 def _tip(node: Node, column: int) -> str:
     if column == NAME and node.tensor is not None:
-        return node.tensor.path
+        return visible(node.tensor.path)
     if column == SIZE and node.size is not None:
         return f"{node.size:,} bytes"
     return _text(node, column)

@@ -22,6 +22,7 @@ _LEAST_OF_NAME = 146  # pixels; about twenty characters
 _ICON = 30  # pixels that a row's icon takes with what is around it
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _OPENED_AT_ONCE = 34  # rows; about what fits on a screen
+_OPENED_DEEP = 6  # levels; leaves room for the columns, and no usual file nests deeper
 _LONG_LIST = 60  # rows
 _WORTH_OPENING = (NodeType.DIRECTORY, NodeType.FILE, NodeType.GROUP)
 
@@ -121,6 +122,8 @@ class TreeView(QTreeView):
 
     def _queue_below(self, parent: QModelIndex) -> None:
         above, count = _rows_of(parent), self.tree.rowCount(parent)
+        if len(above) >= _OPENED_DEEP:
+            return
         rows = [row for row in range(count) if self._is_worth_opening(row, parent)]
         self._to_open.extend((*above, row) for row in rows)
 
