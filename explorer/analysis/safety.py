@@ -66,6 +66,11 @@ _HAZARDS = {
         "Unpacking this member fills memory or disk: it expands {target}, and no model's weights "
         "shrink that much.",
     ),
+    HazardKind.DEVICE: (
+        Severity.DANGER,
+        "Unpacking this member makes a device or a pipe: what reads or writes it as a file reaches "
+        "the machine's hardware or another program.",
+    ),
     HazardKind.PICKLE: (
         Severity.DANGER,
         "Pickled objects run code of the file's author as soon as they are loaded.",

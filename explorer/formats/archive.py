@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
@@ -22,9 +22,9 @@ from explorer.formats.artifact import (
 from explorer.formats.diagnosis import listed, owner
 from explorer.formats.files import folder_nodes
 from explorer.formats.finding import CHECKPOINT_INDEX, Found, model_folders
-from explorer.formats.pickles import is_pickle_name, pickle_hazard
+from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match, open_stored
-from explorer.formats.storage import Storage
+from explorer.formats.storage import Storage, joined
 from explorer.formats.text import count_text
 
 _DEEPEST = 2
@@ -114,10 +114,20 @@ def _opened(outer: Storage, archive: Archive, path: str) -> Artifact:
             "it, unpack the archive.",
             *artifact.notes,
         ),
-        hazards=lambda: chain(archive.hazards(), artifact.hazards()),
+        hazards=lambda: _hazards(archive, artifact, path),
         checks=lambda: chain(archive.checks(), artifact.checks()),
         close=lambda: _close(artifact, archive),
     )
+
+
+def _hazards(archive: Archive, artifact: Artifact, path: str) -> Iterator[Hazard]:
+    """Those of the archive and of the model in it, and the pickles that lie beside the model."""
+    yield from archive.hazards()
+    told: set[str] = set()
+    for hazard in artifact.hazards():
+        told |= {joined(folder, hazard.where) for folder in (path, path.rpartition("/")[0])}
+        yield hazard
+    yield from (hazard for hazard in pickles_in(archive) if hazard.where not in told)
 
 
 def _close(artifact: Artifact, archive: Archive) -> None:
@@ -166,15 +176,11 @@ def _without_model(outer: Storage, archive: Archive) -> Artifact:
             size=outer.size(),
             source=NodeList(lambda: folder_nodes(archive)),
         ),
-        hazards=lambda: chain(archive.hazards(), _pickles(archive)),
+        hazards=lambda: chain(archive.hazards(), pickles_in(archive)),
         checks=archive.checks,
         notes=(_why_no_model(outer, archive),),
         close=archive.close,
     )
-
-
-def _pickles(archive: Archive) -> list[Hazard]:
-    return [pickle_hazard(name) for name in archive.names() if is_pickle_name(name)]
 
 
 def _why_no_model(outer: Storage, archive: Archive) -> str:

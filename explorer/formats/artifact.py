@@ -208,6 +208,7 @@ class HazardKind(str, enum.Enum):
     SYMBOLIC_LINK = "symbolic link"
     ESCAPING_MEMBER = "escaping member"
     EXPANDING_MEMBER = "expanding member"
+    DEVICE = "device"
     PICKLE = "pickle"
 
 

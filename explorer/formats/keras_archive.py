@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from explorer.formats.artifact import Artifact, Check, Hazard
 from explorer.formats.keras_model import CONFIG, METADATA, is_model, open_model
+from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.zip_storage import ZipStorage, is_zip
@@ -42,6 +43,7 @@ def _artifact(outer: Storage, archive: ZipStorage) -> Artifact:
     def hazards() -> Iterator[Hazard]:
         yield from archive.hazards()
         yield from inside.hazards()
+        yield from pickles_in(archive)
 
     def checks() -> Iterator[Check]:
         yield from archive.checks()

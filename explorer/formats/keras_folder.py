@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from explorer.formats.artifact import Artifact, Hazard
 from explorer.formats.keras_model import CONFIG, METADATA, WEIGHTS, is_model, open_model
+from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage, escaping_links
 from explorer.formats.zip_storage import ZipStorage
@@ -31,5 +32,6 @@ def open(match: Match) -> Artifact:
     def hazards() -> Iterator[Hazard]:
         yield from escaping_links(storage)
         yield from inside.hazards()
+        yield from pickles_in(storage)
 
     return replace(inside, hazards=hazards)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from explorer.formats.artifact import Hazard, HazardKind
+import itertools
+from collections.abc import Iterator
+
+from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.storage import Storage, walk
 
 _ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
 _PROTOCOLS = range(2, 6)
+_OPCODES = b"\x95(}])]cXUCBKMJGNqh\x8a\x8b\x8c\x88\x89\x8f"
+"""Those that a pickle begins with behind its protocol: a frame, a mark, a value or a name."""
+_STOP = b"."
+_MOST_WALKED = 100_000
+_MOST_READ = 1000
 
 
 def is_pickle_name(name: str) -> bool:
@@ -24,3 +33,30 @@ def is_pickle(head: bytes) -> bool:
 def pickle_hazard(where: str) -> Hazard:
     """The fact that a file or member is a pickle."""
     return Hazard(HazardKind.PICKLE, where)
+
+
+def pickles_in(storage: Storage) -> Iterator[Hazard]:
+    """The pickles among the members of a folder or archive, by their names or by their bytes.
+
+    At most so many members are looked at, and into fewer.
+    """
+    left = _MOST_READ
+    for member, entry in itertools.islice(walk(storage), _MOST_WALKED):
+        if entry.is_folder or entry.link:
+            continue
+        if is_pickle_name(member):
+            yield pickle_hazard(member)
+        elif left and entry.size:
+            left -= 1
+            if _holds_pickle(storage, member, entry.size):
+                yield pickle_hazard(member)
+
+
+def _holds_pickle(storage: Storage, member: str, size: int) -> bool:
+    """A file of numbers may begin like a pickle, but seldom goes on and ends like one as well."""
+    try:
+        head = storage.read(member, 0, 3)
+        begins = is_pickle(head) and head[2] in _OPCODES
+        return begins and storage.read(member, size - 1, 1) == _STOP
+    except (UnreadableArtifact, OSError):
+        return False

@@ -14,6 +14,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.fingerprint import VERSIONS, graph_checks, index_check
+from explorer.formats.pickles import pickles_in
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.storage import Storage, check_member, escaping_links
 from explorer.formats.stored_graph import StoredGraph
@@ -86,13 +87,13 @@ def fingerprint_problem(fingerprint: pb.FingerprintDef | None) -> str:
 
 
 def hazards(storage: Storage, assets: Mapping[str, str]) -> Iterator[Hazard]:
-    """Links and asset names that lead out of the folder."""
+    """Links and asset names that lead out of the folder, and pickles in it."""
     outside = (
         Hazard(HazardKind.EXTERNAL_LINK, f"asset {tensor}", member)
         for member, tensor in assets.items()
         if not _is_inside(member)
     )
-    return chain(escaping_links(storage), outside)
+    return chain(escaping_links(storage), outside, pickles_in(storage))
 
 
 def _is_inside(member: str) -> bool:

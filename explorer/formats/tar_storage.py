@@ -30,6 +30,7 @@ _MOST_MEMBERS = 100_000
 _LONGEST_EXTENSION = 1 << 16
 _FILE, _HARD_LINK, _SYMBOLIC_LINK, _FOLDER = b"0", b"1", b"2", b"5"
 _OLD_FILE, _CONTIGUOUS = b"\0", b"7"
+_DEVICES = {b"3": "character device", b"4": "block device", b"6": "pipe"}
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
 
 
@@ -68,7 +69,7 @@ class TarStorage(ArchiveStorage):
         self._file = outer.open()
         packed = is_gzip(self._file.read(len(GZIP_MAGIC)))
         self._inflated = Inflated(self._file, 0, self._size, GZIP, outer.name) if packed else None
-        self._escaping: list[Hazard] = []
+        self._hazards: list[Hazard] = []
         try:
             self._members = self._resolved(list(self._listed()))
         except (OSError, ValueError, UnreadableArtifact) as error:
@@ -101,8 +102,8 @@ class TarStorage(ArchiveStorage):
         return cast("IO[bytes]", FilePart(self._outer.open(), found.start, found.size))
 
     def hazards(self) -> Iterator[Hazard]:
-        """Members and links that lead out of the folder the archive is unpacked to."""
-        return iter(self._escaping)
+        """Members that lead out of the folder the archive is unpacked to, and devices."""
+        return iter(self._hazards)
 
     def checks(self) -> Iterator[Check]:
         """The headers' checksums, compared when the archive was listed, and gzip's own."""
@@ -166,7 +167,10 @@ class TarStorage(ArchiveStorage):
         files: dict[str, _Member] = {}
         for member in listed:
             if not stays_inside(member.name):
-                self._escaping.append(Hazard(HazardKind.ESCAPING_MEMBER, member.name, member.link))
+                self._hazards.append(Hazard(HazardKind.ESCAPING_MEMBER, member.name, member.link))
+            elif member.kind in _DEVICES:
+                device = _DEVICES[member.kind]
+                self._hazards.append(Hazard(HazardKind.DEVICE, member.name, device))
             elif member.kind in (_FILE, _OLD_FILE, _CONTIGUOUS):
                 files[member.name] = member
         links = [m for m in listed if m.link and stays_inside(m.name)]
@@ -180,7 +184,7 @@ class TarStorage(ArchiveStorage):
         if not stays_inside(target):
             is_hard = member.kind == _HARD_LINK
             kind = HazardKind.ESCAPING_MEMBER if is_hard else HazardKind.SYMBOLIC_LINK
-            self._escaping.append(Hazard(kind, member.name, member.link))
+            self._hazards.append(Hazard(kind, member.name, member.link))
         return target
 
 

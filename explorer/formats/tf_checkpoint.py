@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from explorer.formats.artifact import (
     Artifact,
@@ -22,6 +23,7 @@ from explorer.formats.checkpoint_folder import STATE_FILE, STATE_START, Checkpoi
 from explorer.formats.checkpoint_objects import objects_node
 from explorer.formats.files import file_node
 from explorer.formats.old_checkpoint import OldBundle, is_old, open_old, shard_prefix
+from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match
 from explorer.formats.storage import Entry, Storage, escaping_links
 from explorer.formats.stored_variables import StoredVariables
@@ -226,7 +228,7 @@ def _open_folder(folder: CheckpointFolder) -> Artifact:
         contents=_contents(latest.variables),
         tensors=latest.variables.tensors,
         layers=latest.variables.layers,
-        hazards=lambda: escaping_links(folder.storage),
+        hazards=lambda: chain(escaping_links(folder.storage), pickles_in(folder.storage)),
         checks=lambda: _folder_checks(folder, checkpoints),
         notes=tuple(notes),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import posixpath
+import stat
 import struct
 import threading
 import zipfile
@@ -31,6 +33,7 @@ _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LONGEST_COMMENT = 1 << 16
+_LONGEST_TARGET = 1 << 12
 _METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "Zstandard", 95: "xz"}
 """Other ways of compression (APPNOTE 4.4.5)."""
 
@@ -134,6 +137,24 @@ class ZipStorage(ArchiveStorage):
             if is_bomb(info.compress_size, info.file_size):
                 sizes = f"{bytes_text(info.compress_size)} → {bytes_text(info.file_size)}"
                 yield Hazard(HazardKind.EXPANDING_MEMBER, name, sizes)
+            elif target := self._link_out(info):
+                yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
+
+    def _link_out(self, info: zipfile.ZipInfo) -> str:
+        """Where a symbolic link leads that leads out of the archive, empty for all else.
+
+        Unix keeps the kind of a file in the upper half of the external attributes, and the target
+        of a link as its content (APPNOTE 4.4.15).
+        """
+        is_link = stat.S_ISLNK(info.external_attr >> 16) and stays_inside(info.filename)
+        if not is_link or info.file_size > _LONGEST_TARGET:
+            return ""
+        try:
+            target = self.read(info.filename, 0, info.file_size).decode("utf-8", "replace")
+        except UnreadableArtifact:
+            return ""
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(info.filename), target))
+        return "" if stays_inside(place) else target
 
     def checks(self) -> Iterator[Check]:
         """Unpack every member, block by block, and compare its CRC-32."""
