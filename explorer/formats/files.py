@@ -8,6 +8,9 @@ from explorer.formats.artifact import Node, NodeType, UnreadableArtifact
 from explorer.formats.storage import Entry, Storage, joined
 from explorer.formats.text import count_text
 
+_LONGEST_TEXT = 1 << 16
+_SPACES = str.maketrans(dict.fromkeys("\n\r\t", " "))
+
 
 def file_node(storage: Storage, entry: Entry, folder: str = "", kind: str = "") -> Node:
     """A node for a member of ``folder``; what lies in folders below is listed when asked for.
@@ -60,3 +63,15 @@ class _Members:
     def page(self, start: int, stop: int) -> list[Node]:
         """Children ``start`` to ``stop`` (exclusive)."""
         return [file_node(self._storage, e, self._folder) for e in self._entries[start:stop]]
+
+
+def text_attributes(storage: Storage, member: str) -> list[tuple[str, str]]:
+    """The beginning of a file where it is text, such as a vocabulary, or why it cannot be read."""
+    try:
+        data = storage.read(member, 0, _LONGEST_TEXT)
+    except (UnreadableArtifact, OSError) as error:
+        return [("problem", str(error))]
+    text = data.decode("utf-8", "replace")
+    if not text.translate(_SPACES).isprintable():
+        return []
+    return [("text", f"{text} …" if len(data) == _LONGEST_TEXT else text)]

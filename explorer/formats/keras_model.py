@@ -5,7 +5,7 @@ Source: ``save_model`` in ``keras/src/saving/saving_lib.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
@@ -24,7 +24,7 @@ from explorer.formats.artifact import (
     Tensor,
     UnreadableArtifact,
 )
-from explorer.formats.files import file_node
+from explorer.formats.files import file_node, text_attributes
 from explorer.formats.json_tree import LARGEST_JSON, as_text, json_children, json_text, parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_labels import StoreLabels, major_version
@@ -41,7 +41,6 @@ METADATA = "metadata.json"
 WEIGHTS = ("model.weights.h5", "model.weights.npz")
 
 _ASSETS = "assets"
-_LARGEST_TEXT = 1 << 16
 
 
 def is_model(storage: Storage) -> bool:
@@ -250,22 +249,14 @@ class _KerasModel:
         )
 
     def _asset_node(self, path: str, entry: Entry) -> Node:
-        is_text = path.startswith(f"{_ASSETS}/") and entry.size <= _LARGEST_TEXT
+        is_asset = path.startswith(f"{_ASSETS}/")
         return Node(
             entry.name,
             NodeType.FILE,
-            kind="asset" if is_text else "file",
+            kind="asset" if is_asset else "file",
             size=entry.size,
-            attributes=(lambda: self._text(path)) if is_text else lambda: (),
+            attributes=(lambda: text_attributes(self._storage, path)) if is_asset else lambda: (),
         )
-
-    def _text(self, path: str) -> Sequence[tuple[str, str]]:
-        """What a small asset says, such as the vocabulary of a lookup table."""
-        try:
-            text = self._storage.read(path).decode("utf-8")
-        except (UnicodeDecodeError, UnreadableArtifact, OSError):
-            return ()
-        return [("text", text)] if text.replace("\n", "").replace("\t", "").isprintable() else ()
 
 
 def _json_node(path: str, entry: Entry, value: dict[str, Any] | None) -> Node:

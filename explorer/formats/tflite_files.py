@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from explorer.formats.artifact import Check, Hazard, Node, NodeType, UnreadableArtifact
+from explorer.formats.files import text_attributes
 from explorer.formats.storage import Storage
 from explorer.formats.tflite_graph import group
 from explorer.formats.zip_storage import EMPTY_ARCHIVE, ZipStorage
 
 _END = struct.Struct("<4s4H2LH")
 _LONGEST_COMMENT = (1 << 16) - 1
-_LARGEST_TEXT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +92,9 @@ class AssociatedFiles:
                     for k, v in (("description", note.description), ("locale", note.locale))
                     if v
                 ),
-                *self._text(name),
+                *(text_attributes(self._archive, name) if self._archive is not None else ()),
             ],
         )
-
-    def _text(self, name: str) -> list[tuple[str, str]]:
-        """The beginning of a file where it is text."""
-        try:
-            data = b"" if self._archive is None else self._archive.read(name, 0, _LARGEST_TEXT)
-        except (UnreadableArtifact, OSError) as error:
-            return [("problem", str(error))]
-        if b"\0" in data:
-            return []
-        text = data.decode("utf-8", "replace")
-        return [("text", text + " …" if len(data) == _LARGEST_TEXT else text)]
 
 
 def _ends_in_archive(storage: Storage) -> bool:
