@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from explorer.formats.artifact import Signature, SignatureTensor
+from explorer.formats.artifact import Shape, Signature, SignatureTensor
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.stored_graph import StoredGraph
 from explorer.formats.tensor_proto import default_text
@@ -127,10 +127,21 @@ _META_GRAPHS = pb.SavedModel.META_GRAPHS_FIELD_NUMBER
 
 def _tensors(tensors: Mapping[str, pb.TensorInfo]) -> tuple[SignatureTensor, ...]:
     return tuple(
-        SignatureTensor(
-            name, dtype_name(info.dtype), shape_of(info.tensor_shape), ", ".join(tensor_names(info))
-        )
+        SignatureTensor(name, *_type_and_shape(info), ", ".join(tensor_names(info)))
         for name, info in sorted(tensors.items())
+    )
+
+
+def _type_and_shape(info: pb.TensorInfo) -> tuple[str, Shape]:
+    """Of what is made of several tensors, such as a ragged one, those that its own type names."""
+    if info.WhichOneof("encoding") != "composite_tensor":
+        return dtype_name(info.dtype), shape_of(info.tensor_shape)
+    state = info.composite_tensor.type_spec.type_state.tuple_value.values
+    kinds = {value.WhichOneof("kind"): value for value in reversed(state)}
+    dtype, shape = kinds.get("tensor_dtype_value"), kinds.get("tensor_shape_value")
+    return (
+        dtype_name(dtype.tensor_dtype_value) if dtype else "composite",
+        shape_of(shape.tensor_shape_value) if shape else None,
     )
 
 

@@ -187,7 +187,13 @@ def structured(out: Path) -> None:
     concrete = signature.get_concrete_function(
         tf.TensorSpec([None], tf.float32, name="x"), tf.TensorSpec([], tf.float32, name="by")
     )
-    tf.saved_model.save(module, str(out), signatures={"scale": concrete})
+    several = tf.function(
+        lambda x: {
+            "ragged": tf.RaggedTensor.from_tensor(x, padding=0),
+            "sparse": tf.sparse.from_dense(tf.ensure_shape(x, [4, 5])),
+        }
+    ).get_concrete_function(tf.TensorSpec([None, None], tf.int32, name="x"))
+    tf.saved_model.save(module, str(out), signatures={"scale": concrete, "several": several})
 
 
 def with_default(out: Path) -> None:

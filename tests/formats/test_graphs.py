@@ -206,6 +206,13 @@ def test_composite_arguments_are_named(made: Path) -> None:
     assert "IndexedSlicesSpec((?, 2), float32, int64, None, (?,))" in found["mixed"]
 
 
+def test_signatures_of_ragged_and_sparse_tensors_have_types_and_shapes(made: Path) -> None:
+    signatures = artifact_of(made, "structured").signatures
+    (several,) = (s for s in signatures if s.key == "several")
+    found = {t.name: (t.dtype, t.shape, t.graph_tensor.count(", ") + 1) for t in several.outputs}
+    assert found == {"ragged": ("int32", (None, None), 2), "sparse": ("int32", (4, 5), 3)}
+
+
 def test_a_default_of_a_signature_is_shown(made: Path) -> None:
     root = artifact_of(made, "with_default").root
     (graph,) = below(root, "saved_model.pb").children()
