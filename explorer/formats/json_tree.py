@@ -36,6 +36,17 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def is_too_deep(text: str | bytes) -> bool:
+    """Whether `parse_json` gives nothing because values are nested too deep."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        pass
+    return False
+
+
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """A parsed value where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

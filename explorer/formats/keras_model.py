@@ -25,7 +25,14 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.files import file_node, text_attributes
-from explorer.formats.json_tree import LARGEST_JSON, as_text, json_children, json_text, parse_object
+from explorer.formats.json_tree import (
+    LARGEST_JSON,
+    as_text,
+    is_too_deep,
+    json_children,
+    json_text,
+    parse_object,
+)
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_labels import StoreLabels, major_version
 from explorer.formats.keras_npz import NpzWeights
@@ -92,11 +99,19 @@ class _KerasModel:
 
     @property
     def _no_config(self) -> str:
+        reason = self._why_no_json()
         return (
-            f"{CONFIG} in {self._outer.name} is not the JSON of a model: it is damaged, or larger "
-            f"than {bytes_text(LARGEST_JSON)}. So the layers are not known; copy or download it "
-            "again."
+            f"{CONFIG} in {self._outer.name} is not the JSON of a model: it is {reason}. So the "
+            "layers are not known."
         )
+
+    def _why_no_json(self) -> str:
+        if (self._storage.size(CONFIG) or 0) > LARGEST_JSON:
+            return f"larger than {bytes_text(LARGEST_JSON)}"
+        with suppress(UnreadableArtifact):
+            if is_too_deep(self._storage.read(CONFIG)):
+                return "nested too deep, as Keras nests none; be careful with this file"
+        return "damaged; copy or download it again"
 
     def _open_weights(self) -> WeightsStore | None:
         if not self._member:

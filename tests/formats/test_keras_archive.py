@@ -277,7 +277,7 @@ def test_a_config_that_declares_too_much_is_not_read(
     data[listed + 24 : listed + 28] = (1 << 31).to_bytes(4, "little")  # its unpacked size
     (tmp_path / "a.keras").write_bytes(data)
     artifact = opened(tmp_path / "a.keras")
-    assert "or larger than 64.0 MB" in artifact.notes[0]
+    assert "it is larger than 64.0 MB. So the layers" in artifact.notes[0]
     assert [config.where for config in artifact.configs()] == ["metadata.json"]
 
 
@@ -316,3 +316,15 @@ def test_parts_of_a_file_seek_and_read_like_files() -> None:
     assert (part.seek(1), part.seek(2, io.SEEK_CUR), part.tell()) == (1, 3, 3)
     buffer = bytearray(4)
     assert (part.readinto(buffer), bytes(buffer)) == (3, b"567\0")
+
+
+@pytest.mark.parametrize("depth", [400, 100_000])
+def test_a_config_nested_too_deep_is_called_that(
+    depth: int, corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    start = b'{"class_name": "Sequential", "config": {"layers": ['
+    nested = start * depth + b"]}}" * depth
+    path = repack(corpus / "sleep_stages.keras", tmp_path / "a.keras", 0, config_json=nested)
+    artifact = opened(path)
+    assert "it is nested too deep, as Keras nests none" in artifact.notes[0]
+    assert artifact.tensors()
