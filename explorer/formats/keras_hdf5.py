@@ -6,13 +6,14 @@ How Keras lays them out: ``keras/src/legacy/saving/legacy_h5_format.py`` (a grou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 
 from explorer.formats.artifact import (
     Artifact,
+    Check,
     Config,
     Contents,
     Layer,
@@ -44,7 +45,7 @@ from explorer.formats.hdf5_tree import (
     root_source,
     walk,
 )
-from explorer.formats.json_tree import parse_object
+from explorer.formats.json_tree import is_too_deep, parse_object
 from explorer.formats.keras_config import LayerConfig, architecture, read_config
 from explorer.formats.keras_copies import copies
 from explorer.formats.keras_group_labels import group_labels
@@ -99,7 +100,10 @@ def open(match: Match) -> Artifact:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Which of the ways to write HDF5 this is, and what its attributes say."""
+    """Which of the ways to write HDF5 this is, and what its attributes say.
+
+    ``unread`` says why configs cannot be read.
+    """
 
     format: str
     format_name: str
@@ -108,6 +112,7 @@ class _Layout:
     model: LayerConfig | None = None
     compiled: bool = False
     configs: tuple[Config, ...] = ()
+    unread: tuple[str, ...] = ()
     producer: Producer = field(default_factory=Producer)
 
     def role(self, path: str) -> Role:
@@ -149,6 +154,7 @@ def _whole_model(root: Hdf5Object, config: str) -> _Layout:
     model = parse_object(config)
     training = text_attribute(root, "training_config")
     configs = {_MODEL_CONFIG: model, "training_config": parse_object(training)}
+    texts = {_MODEL_CONFIG: config, "training_config": training}
     return _Layout(
         "keras_hdf5",
         "Keras HDF5",
@@ -157,8 +163,16 @@ def _whole_model(root: Hdf5Object, config: str) -> _Layout:
         model=read_config(model),
         compiled=bool(training),
         configs=tuple(Config(name, value) for name, value in configs.items() if value),
+        unread=tuple(_unread(n, t) for n, t in texts.items() if t and configs[n] is None),
         producer=_producer(holders),
     )
+
+
+def _unread(name: str, text: str) -> str:
+    reason = "it is damaged; copy the file again from where it was written"
+    if is_too_deep(text):
+        reason = "it is nested too deep, as Keras nests none; be careful with this file"
+    return f"The attribute {name} is not the JSON of a config: {reason}."
 
 
 def _producer(holders: Sequence[Hdf5Object]) -> Producer:
@@ -230,10 +244,14 @@ class _Reading:
             layers=cache(self._layers),
             configs=lambda: self._layout.configs,
             hazards=lambda: hazards_of(self._file),
-            checks=lambda: checks_of(self._file),
+            checks=self._checks,
             notes=self._notes(missing),
             close=self._file.close,
         )
+
+    def _checks(self) -> Iterator[Check]:
+        yield from (Check("json", self._storage.name, problem) for problem in self._layout.unread)
+        yield from checks_of(self._file)
 
     def _root(self) -> Node:
         source, is_plain = root_source(self._view, self._links), self._layout.format == "hdf5"
@@ -293,9 +311,10 @@ class _Reading:
                 "as they are and not counted as weights.",
             )
         if not missing:
-            return ()
+            return self._layout.unread
         listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
         return (
+            *self._layout.unread,
             f"{count_text(len(missing), 'weight')} that the file lists cannot be found in it: "
             f"{listed}. The save was interrupted, or the file was changed afterwards.",
         )

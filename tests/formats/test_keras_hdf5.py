@@ -274,3 +274,23 @@ def test_json_attributes_are_laid_out_and_can_be_expanded(corpus: Path, opened: 
     assert [layer.kind for layer in layers.children()] == ["InputLayer", "Dense", "Dense", "Dense"]
     assert below(layers, "[1]", "config", "units").summary == "64"
     assert below(root, "model_weights", "dense_1").kind == "Dense"
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ('{"class_name": "Sequential", "config": {"layers": [' * 400 + "]}}" * 400, "nested too"),
+        ('{"class_name": "Sequential", "config": ', "damaged"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_said(
+    config: str, reason: str, corpus: Path, tmp_path: Path, opened: Any
+) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes((corpus / "emotion_model.hdf5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = config
+    artifact = opened(path)
+    assert f"model_config is not the JSON of a config: it is {reason}" in artifact.notes[0]
+    assert [check.where for check in artifact.checks() if check.problem] == ["a.h5"]
+    assert artifact.parameters() == opened(corpus / "emotion_model.hdf5").parameters()
