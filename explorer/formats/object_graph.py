@@ -42,7 +42,7 @@ _COPIES_EDGE = "_all_variables"
 _LATE_EDGES = ("variables", "keras_api", "signatures")
 _LONGEST_PATH = 100
 _COUNTERS = ("save_counter", "step", "global_step", "epoch")
-_RANDOM_STATES = ("seed_generator_state", "_state_var")
+_RANDOM_STATES = ("seed_generator_state", "_state_var", "StateVar")
 
 
 class TrackedObject(Protocol):

@@ -232,7 +232,7 @@ def path_of(variable: Any) -> str:
 
 
 def save_all(k: ModuleType, model: Any, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every way to save a Keras file, with the format that it is known by here.
+    """Every way to save a Keras model, with the format that it is known by here.
 
     HDF5 comes last: it takes the optimizer out of Keras 3's own compile config.
     """
@@ -242,9 +242,22 @@ def save_all(k: ModuleType, model: Any, folder: Path) -> Iterator[tuple[str, Pat
     yield "keras_weights_hdf5", folder / "model.weights.h5"
     if k.__name__ == "keras":
         yield from _save_as_keras_3_can(model, folder)
+    yield from _save_as_tensorflow_can(k, model, folder)
     if model.layers[0].dtype != "bfloat16":
         model.save(folder / "model.h5")
         yield "keras_hdf5", folder / "model.h5"
+
+
+def _save_as_tensorflow_can(k: ModuleType, model: Any, folder: Path) -> Iterator[tuple[str, Path]]:
+    import tensorflow as tf
+
+    if k.__name__ == "keras":
+        model.export(folder / "saved_model", verbose=False)
+    else:
+        model.save(folder / "saved_model", save_format="tf")
+    yield "saved_model", folder / "saved_model"
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    yield "tf_checkpoint", Path(checkpoint.save(str(folder / "checkpoint" / "ck")))
 
 
 def _save_as_keras_3_can(model: Any, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -144,7 +144,8 @@ def _slot_names(weight: str, kept: str) -> set[str]:
 def test_the_layers_are_those_of_the_model(saved: Saved) -> None:
     expected = list(keras_originals.layer_facts(saved.model))
     names = {name for name, *_ in expected}
-    for artifact in saved.of(*_WHOLE):
+    described = (*_WHOLE, "saved_model") if saved.k.__name__ == "tf_keras" else _WHOLE
+    for artifact in saved.of(*described):
         listed = flat(artifact.layers())  # the input of a Sequential model is in its config alone
         layers = [x for x in listed if x.class_name != "InputLayer" or x.name in names]
         for layer, (name, class_name, shape, parameters) in zip(layers, expected, strict=True):
