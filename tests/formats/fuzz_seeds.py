@@ -61,11 +61,12 @@ def _saved_model_text(folder: Path) -> Path:
 
     from explorer.formats.schema import saved_model_pb2
 
-    source = corpus.folder() / "half_plus_two_tf1" / "saved_model.pb"
-    model = saved_model_pb2.SavedModel.FromString(source.read_bytes())
-    (folder / "model").mkdir()
-    (folder / "model" / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
-    return folder / "model"
+    target = make_seed(SEEDS["saved_model_tf1"], folder / "whole")
+    binary = target / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(binary.read_bytes())
+    (target / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
+    binary.unlink()
+    return target
 
 
 def _npy(folder: Path) -> Path:
