@@ -30,7 +30,7 @@ def state_checks(folder: CheckpointFolder) -> Iterator[Check]:
 def _state_problem(storage: Storage) -> str:
     size = storage.size(STATE_FILE)
     if size is None:
-        return "It is a folder, but TensorFlow keeps its list of checkpoints in a file so called."
+        return "It is no file, but TensorFlow keeps its list of checkpoints in a file so called."
     if size > _LARGEST_STATE:
         return f"It has {size:,} bytes, far more than a list of checkpoints takes."
     lines = storage.read(STATE_FILE).decode("utf-8", "replace").splitlines()
@@ -47,9 +47,11 @@ def graph_checks(folder: CheckpointFolder, prefix: str) -> Iterator[Check]:
     if not any(entry.name == name for entry in folder.entries):
         return
     try:
-        file = match_kind(folder.storage.below(name), Kind.META_GRAPH)
+        is_file = folder.storage.has(name)
+        file = match_kind(folder.storage.below(name), Kind.META_GRAPH) if is_file else None
         if file is None:
-            yield Check("meta graph", name, "It holds no meta graph: it is empty or damaged.")
+            problem = "is empty or damaged" if is_file else "is not a file"
+            yield Check("meta graph", name, f"It holds no meta graph: it {problem}.")
             return
         with file.wire() as wire:
             stored = meta_graph_at(file, wire, file.span)

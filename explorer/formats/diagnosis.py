@@ -207,11 +207,18 @@ def _lfs_pointer(name: str, head: bytes) -> str:
 def _folder_without_model(storage: Storage) -> str:
     names = [entry.name for entry in storage.entries()]
     start = f"{storage.name} holds no model of its own."
+    for name in SAVED_MODEL:
+        if name in names:
+            return (
+                f"{start} Its {name} is not a file, but a folder, a pipe, a device or a link to "
+                "nothing. Copy the file there again."
+            )
     found = list(model_folders(storage))
-    if found and not found[0].folder:
-        files = [*found[0].files, *(name for name in names if name.endswith(CHECKPOINT_INDEX))]
+    files = [name for where in found if not where.folder for name in where.files]
+    files += [name for name in names if name.endswith(CHECKPOINT_INDEX)]
+    if files:
         return f"{start} Open one of the files in it: {listed(sorted(files))}."
-    below = [where.folder for where in found]
+    below = [where.folder for where in found if where.folder]
     if len(below) == 1:
         return f"{start} There is one in {below[0]}; open that."
     if below:

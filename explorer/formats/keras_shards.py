@@ -87,7 +87,8 @@ def _only_index(folder: Storage) -> str:
         return ""
     found = next(model_folders(folder), None)
     models = found.models if found else []
-    return models[0] if len(models) == 1 and models[0].endswith(_INDEX) else ""
+    is_only = len(models) == 1 and models[0].endswith(_INDEX) and folder.has(models[0])
+    return models[0] if is_only else ""
 
 
 def _read(folder: Storage, name: str) -> _Index | None:

@@ -5,6 +5,7 @@ The originals are what old versions of TensorFlow wrote.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,16 @@ def cut(path: Path) -> None:
 def make_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
+
+
+def make_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def make_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("gone")
 
 
 def copy_of(name: str, target: Path) -> Path:
@@ -83,7 +94,7 @@ def test_without_the_newest_index_the_one_before_is_opened(damage: Damage, tmp_p
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "model.ckpt-2.meta"])
-@pytest.mark.parametrize("damage", [empty, cut, make_folder])
+@pytest.mark.parametrize("damage", [empty, cut, make_folder, make_pipe])
 def test_a_damaged_state_file_or_graph_is_named(name: str, damage: Damage, tmp_path: Path) -> None:
     folder = copy_of("tf14/ckpt", tmp_path)
     assert problems(open_artifact(str(folder))) == {}
@@ -145,7 +156,7 @@ def without_collections(data: bytes) -> bytes:
     return model.SerializeToString()
 
 
-@pytest.mark.parametrize("damage", [empty, cut, make_folder])
+@pytest.mark.parametrize("damage", [empty, cut, make_folder, make_pipe])
 def test_a_damaged_fingerprint_is_named(damage: Damage, tmp_path: Path) -> None:
     folder = copy_of("tf213/two", tmp_path)
     assert open_artifact(str(folder)).notes == ()
@@ -154,3 +165,24 @@ def test_a_damaged_fingerprint_is_named(damage: Damage, tmp_path: Path) -> None:
     walk(artifact.root)
     assert artifact.notes[0].startswith("fingerprint.pb is empty or damaged")
     assert [*problems(artifact)] == ["fingerprint.pb"]
+
+
+@pytest.mark.parametrize("damage", [make_pipe, make_folder, make_link])
+def test_what_is_no_file_in_place_of_the_graph_is_named(damage: Damage, tmp_path: Path) -> None:
+    folder = copy_of("tf115/simple", tmp_path)
+    damage(folder / "saved_model.pb")
+    with pytest.raises(UnreadableArtifact, match=r"Its saved_model\.pb is not a file, but a fol"):
+        open_artifact(str(folder))
+
+
+def test_a_folder_that_only_looks_like_an_unpacked_archive_offers_nothing(tmp_path: Path) -> None:
+    for name in ("config.json", "metadata.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UnreadableArtifact, match=r"This one holds config\.json, metadata\.json"):
+        open_artifact(str(tmp_path))
+
+
+def test_a_pipe_in_place_of_an_index_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.weights.json")
+    with pytest.raises(UnreadableArtifact, match="holds no model of its own"):
+        open_artifact(str(tmp_path))
