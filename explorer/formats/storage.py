@@ -244,8 +244,11 @@ class LocalStorage(Storage):
 
     def open(self, member: str = "") -> IO[bytes]:
         """A seekable file object over a member."""
+        path = self._locate(member)
         with told(self.uri):
-            return self._locate(member).open("rb")
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise UnreadableArtifact(f"{path} is a device or a pipe, so it is not read.")
+            return path.open("rb")
 
     def parent(self) -> Storage | None:
         """The folder this lies in."""

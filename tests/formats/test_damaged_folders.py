@@ -109,6 +109,9 @@ def test_what_the_system_refuses_is_an_unreadable_artifact(tmp_path: Path) -> No
         storage.read("gone")
     with pytest.raises(UnreadableArtifact, match="folder is a folder, but should be a file"):
         storage.open("folder")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableArtifact, match="pipe is a device or a pipe"):
+        storage.read("pipe")
 
 
 @pytest.mark.parametrize("gone", ["model-00000-of-00002", "model-00001-of-00002"])
