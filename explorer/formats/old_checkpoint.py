@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -36,6 +38,7 @@ from explorer.formats.tf_types import numpy_dtype, shape_of
 from explorer.formats.wire import ProtoFile
 
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})")
+_MOST_STRINGS = 20
 _LEAST_BYTES = 8
 """A number of 8 bytes takes at least one where it is written as a varint."""
 
@@ -116,6 +119,34 @@ class OldBundle(Bundle):
         except (UnreadableArtifact, TensorUnreadable, OSError) as error:
             return str(error)
         return ""
+
+    def _stored_bytes(self, key: str, entry: Entry) -> int:
+        """Of strings, which are stored one by one, what they take together.
+
+        What is damaged, or one of too many to be looked up, counts 0.
+        """
+        if entry.dtype != tensor_pb2.DT_STRING or key not in self._sized_strings:
+            return super()._stored_bytes(key, entry)
+        with suppress(UnreadableArtifact):
+            found = (self._message(part) for _, part in self.stored(key))
+            return sum(len(s) for message in found if message for s in message.data.data.string_val)
+        return 0
+
+    @cached_property
+    def _sized_strings(self) -> frozenset[str]:
+        strings = (k for k, e in self.entries.items() if e.dtype == tensor_pb2.DT_STRING)
+        return frozenset(islice(strings, _MOST_STRINGS))
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        present = set(self.files) - set(self.missing_shards())
+        return {file: _table(self.storage, file) for file in present}
+
+    def _message(self, entry: Entry) -> checkpoint_pb2.SavedTensorSlices | None:
+        """What is stored of an entry, ``None`` where it is not there."""
+        table = self._tables.get(self.shard_file(entry.shard_id))
+        value = table.get(self.keys[entry.offset]) if table and self.keys else None
+        return None if value is None else _message(value)
 
     def _location(self, key: str, entry: Entry) -> Location:
         return replace(super()._location(key, entry), offset=None, checksum="")

@@ -205,3 +205,12 @@ def test_a_value_that_format_v1_does_not_hold_says_so(tmp_path: Path) -> None:
     with pytest.raises(TensorUnreadable, match="cannot be read"):
         by_path(artifact)["on_0"].read()
     assert by_path(artifact)["on_1"].read().shape == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["tf14/ckpt_v1/model.ckpt", "tf115/ckpt_v1/model-3"])
+def test_strings_of_format_v1_count_their_bytes(name: str) -> None:
+    artifact, file = opened(name)
+    stored = {t["name"]: t["strings"] for t in file.about["tensors"] if "strings" in t}
+    assert stored
+    for path, strings in stored.items():
+        assert by_path(artifact)[path].nbytes == sum(len(bytes.fromhex(s)) for s in strings) > 0
