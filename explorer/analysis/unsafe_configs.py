@@ -50,12 +50,16 @@ _VOCABULARY_LAYERS = {"IntegerLookup", "StringLookup", "TextVectorization", "Ind
 _LAMBDA_KEYS = ("function", "output_shape", "mask")
 _ACTIVATION_KEYS = ("activation", "recurrent_activation")
 
+_UNREAD = "It cannot be read, so nothing in it was looked at; Keras may still read and follow it."
+
 _DANGER, _WARNING = Severity.DANGER, Severity.WARNING
 
 
 def config_findings(configs: Iterable[Config]) -> Iterator[Finding]:
     """The findings of every object in every config."""
     for config in configs:
+        if config.value is None:
+            yield Finding(_DANGER, "not-scanned", config.where, _UNREAD)
         objects = _objects(config.value)
         for value, layer in islice(objects, _MOST):
             where = f"{config.where}: {layer}" if layer else config.where

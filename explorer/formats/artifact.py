@@ -192,7 +192,10 @@ class GraphOp:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A Keras configuration in the artifact, as parsed JSON; ``where`` is its file or attribute."""
+    """A Keras configuration in the artifact, as parsed JSON; ``where`` is its file or attribute.
+
+    ``value`` is ``None`` where it is there, but cannot be read.
+    """
 
     where: str
     value: Any

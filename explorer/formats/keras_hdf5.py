@@ -162,7 +162,7 @@ def _whole_model(root: Hdf5Object, config: str) -> _Layout:
         names=tuple(names_attribute(holders[-1], "layer_names")),
         model=read_config(model),
         compiled=bool(training),
-        configs=tuple(Config(name, value) for name, value in configs.items() if value),
+        configs=tuple(Config(name, value) for name, value in configs.items() if texts[name]),
         unread=tuple(_unread(n, t) for n, t in texts.items() if t and configs[n] is None),
         producer=_producer(holders),
     )

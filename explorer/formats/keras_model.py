@@ -183,7 +183,7 @@ class _KerasModel:
 
     def _configs(self) -> Iterator[Config]:
         for member, value in ((CONFIG, self._config), (METADATA, self._metadata)):
-            if value is not None:
+            if self._storage.has(member):
                 yield Config(member, value)
 
     def _hazards(self) -> Iterator[Hazard]:

@@ -8,6 +8,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -376,3 +377,24 @@ def test_a_file_that_nobody_knows_is_not_called_clean(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.split("\t")[:2] == ["warning", "not-read"]
     assert "nothing was checked" in mfx("verify", tmp_path / "x.bin").stdout
+
+
+@pytest.mark.parametrize("kind", ["keras", "h5"])
+def test_a_config_that_is_nested_too_deep_to_look_at_is_a_danger(
+    corpus: Path, tmp_path: Path, kind: str
+) -> None:
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    path = tmp_path / f"deep.{kind}"
+    if kind == "h5":
+        shutil.copyfile(corpus / "emotion_model.hdf5", path)
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = deep
+    else:
+        with zipfile.ZipFile(corpus / "sleep_stages.keras") as source:
+            members = {name: source.read(name) for name in source.namelist()}
+        with zipfile.ZipFile(path, "w") as target:
+            for name, content in (members | {"config.json": deep.encode()}).items():
+                target.writestr(name, content)
+    done = mfx("scan", path)
+    assert done.returncode == 1
+    assert done.stdout.split("\t")[:2] == ["danger", "not-scanned"]
