@@ -27,7 +27,7 @@ _TEXT = r"""(?:"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')"""
 _FIELD = re.compile(
     rf"""
     \#[^\n]*
-    | (?: (?P<name>[A-Za-z_]\w*\b) | \[[\w./-]+\] ) \s* (?: :\s* )?
+    | (?: (?P<name>[A-Za-z_]\w*\b) | \[(?P<extension>[\w./-]+)\] ) \s* (?: :\s* )?
       (?: (?P<opening>[{{<]) | (?P<text>{_TEXT}(?:\s*{_TEXT})*) | (?P<word>[\w.+-]+)
         | \[ (?P<words>[\w.+,\s-]*) \] | (?P<listing>\[) )
       \s*[,;]?
@@ -84,6 +84,7 @@ class _Reading:
         self._text = text
         self._left = MOST_FIELDS - text.count(b"\\")
         self._at = 0
+        self._kinds = kind.file.message_types_by_name
         self._top = _Open(_fields(kind))
         self._below: list[_Open] = []
         self._handlers: dict[str | None, Callable[[re.Match[bytes]], None]] = {
@@ -145,10 +146,21 @@ class _Reading:
             self._top.parts += (closed.about.tag, varint_of(len(body)), body)
 
     def _field(self, found: re.Match[bytes]) -> _Field | None:
-        """What a name stands for; one in brackets is of an extension, which none here has."""
+        """What a name stands for; one in brackets is of an extension, or the type of an ``Any``."""
         if self._top.closing == b"]":
             raise self._error("a value is expected")
+        if found["extension"] and b"type_url" in self._top.fields:
+            return self._packed(found["extension"])
         return self._top.fields.get(found["name"])
+
+    def _packed(self, url: bytes) -> _Field | None:
+        """An ``Any`` that is written as the message in it, after the address of its type."""
+        address, value = self._top.fields[b"type_url"], self._top.fields[b"value"]
+        kind = self._kinds.get(url.decode().rpartition("/")[2].rpartition(".")[2])
+        if kind is None:
+            return None
+        self._top.parts += (address.tag, varint_of(len(url)), url)
+        return _Field(value.tag, kind, None, f"a message of {kind.name}")
 
     # Values
 

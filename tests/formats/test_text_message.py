@@ -121,3 +121,18 @@ def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.pbtxt").write_text(r'node { name: "\377" op: "NoOp" }')
     with pytest.raises(UnreadableArtifact, match="a name in it is not UTF-8"):
         open_artifact(str(tmp_path / "a.pbtxt"))
+
+
+def test_an_any_may_be_written_as_the_message_in_it() -> None:
+    from google.protobuf.any_pb2 import Any as AnyMessage
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    asset = meta_graph_pb2.AssetFileDef(filename="vocabulary.txt")
+    packed = AnyMessage()
+    packed.Pack(asset)
+    written = meta_graph_pb2.CollectionDef()
+    written.any_list.value.append(packed)
+    text = text_format.MessageToString(written)
+    assert "[type.googleapis.com/tensorflow.AssetFileDef]" in text
+    read = binary(text.encode(), pb.CollectionDef.DESCRIPTOR)
+    assert meta_graph_pb2.CollectionDef.FromString(read) == written
