@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 from explorer.ui.driver import Driver
 from explorer.ui.lab.fields import WholeNumber
 from explorer.ui.labels import FittingLabel
-from explorer.ui.theme import Theme, current_theme, ui_font
+from explorer.ui.theme import Theme, color, current_theme, ui_font
 from explorer.ui.widgets import ComboBox
 
 
@@ -313,3 +313,20 @@ def test_the_button_of_many_layers_says_them_in_short(driver: Driver) -> None:
     assert shown.accessibleName() == "-".join(["64"] * 2 + ["32"] * 9 + ["10"]) + " …"
     assert shown.fontMetrics().horizontalAdvance(shown.text()) < shown.width()
     driver.click("lab.reset")
+
+
+def test_the_curves_change_their_colours_with_the_theme(driver: Driver) -> None:
+    driver.train()
+    curves = driver.find(QWidget, "lab.curves")
+    driver.click("theme")
+    driver.until(lambda: current_theme() is Theme.DARK, "the dark theme")
+    driver.pause(500)
+    image = curves.grab().toImage()
+    drawn = {
+        image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())
+    }
+    driver.click("theme")
+    driver.until(lambda: current_theme() is Theme.LIGHT, "the light theme")
+    for token in ("accent", "warning"):
+        assert color(token, Theme.DARK).name() in drawn
+        assert color(token, Theme.LIGHT).name() not in drawn

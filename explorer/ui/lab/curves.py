@@ -81,6 +81,7 @@ class Curves(QWidget):
         ):
             pen = self._pyqtgraph.mkPen(tint, width=width, style=style)
             self._lines[name].setPen(pen)
+            self._lines[name].setSymbolBrush(tint)
         self._plot.setBackground(color("surface"))
         for side in ("left", "bottom"):
             axis = self._plot.getAxis(side)
@@ -151,14 +152,7 @@ class Curves(QWidget):
         self._plot.setLogMode(y=_is_wide(values))
         for name, (steps, numbers) in lines.items():
             symbol = None if name == "batches" else "o"
-            self._lines[name].setData(
-                steps,
-                numbers,
-                symbol=symbol,
-                symbolSize=5,
-                symbolPen=None,
-                symbolBrush=color("warning" if name == "validation" else "accent"),
-            )
+            self._lines[name].setData(steps, numbers, symbol=symbol, symbolSize=5, symbolPen=None)
 
     def _show_plot(self, shown: bool) -> None:
         self._empty.setVisible(not shown)
