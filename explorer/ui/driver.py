@@ -86,13 +86,17 @@ class Driver:
         raise Stuck(f"There is no {name} to be seen. {self._shown()}")
 
     def click(self, name: str, where: QWidget | None = None) -> None:
-        """Bring a control into view and click it. Raises `Stuck` if it cannot be clicked."""
+        """Bring a control into view and click it. Raises `Stuck` if it cannot be clicked.
+
+        As after a person's click, the window lives before anything else happens.
+        """
         widget = self.find(QWidget, name, where)
         self._bring_into_view(widget)
         if not widget.isEnabled():
             raise Stuck(f"{name} cannot be clicked now. {self._shown()}")
         spot = QPoint(min(widget.width() // 2, 40), min(widget.height() // 2, 14))
         QTest.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
+        self.pause(0)
 
     def _bring_into_view(self, widget: QWidget) -> None:
         parent = widget.parentWidget()

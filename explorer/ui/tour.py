@@ -130,11 +130,12 @@ class _Tour:
             self._artifact(entry, variant)
 
     def _set_up(self, demo: str, line: Line, ported: bool) -> None:
-        form = "ported" if ported else "as_written"
-        forms = [f"lab.form.{form}"] if demo == "subclass" and line is Line.KERAS3 else []
-        for name in ("nav.lab", f"lab.demo.{demo}", f"lab.line.{line.value}", *forms, "lab.reset"):
-            self.driver.click(name)
-            self.driver.pause(0)  # the window lives between two clicks of a person
+        self.driver.click("nav.lab")
+        self.driver.click(f"lab.demo.{demo}")
+        self.driver.click(f"lab.line.{line.value}")
+        if demo == "subclass" and line is Line.KERAS3:
+            self.driver.click(f"lab.form.{'ported' if ported else 'as_written'}")
+        self.driver.click("lab.reset")
 
     def _save_all(self) -> None:
         self.driver.clear_notice()
