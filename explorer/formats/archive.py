@@ -21,7 +21,7 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.diagnosis import listed, owner
 from explorer.formats.files import folder_nodes
-from explorer.formats.finding import CHECKPOINT_INDEX, Found, model_folders
+from explorer.formats.model_folders import CHECKPOINT_INDEX, Found, model_folders
 from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match, open_stored
 from explorer.formats.storage import Storage, joined

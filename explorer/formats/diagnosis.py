@@ -10,7 +10,7 @@ from pathlib import Path
 
 from explorer.formats.archives import ARCHIVE_ENDINGS, is_archive
 from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.finding import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
+from explorer.formats.model_folders import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
 from explorer.formats.storage import Entry, LocalStorage, Storage, open_storage
 from explorer.formats.system_errors import forbidden, words
 from explorer.formats.text import bytes_text, count_text, printable_text

@@ -139,7 +139,7 @@ def text_attribute(obj: Hdf5Object, name: str) -> str:
         value = attribute(obj, name.encode())
     except HDF5_ERRORS:
         return ""
-    return "" if value is None else value_text(value)
+    return "" if value is None else attribute_value_text(value)
 
 
 def names_attribute(obj: Hdf5Object, name: str) -> list[str]:
@@ -170,10 +170,10 @@ def _names(obj: Hdf5Object, name: str) -> list[str] | None:
         return None
     if value is None:
         return None
-    return [value_text(item) for item in value.astype(object).reshape(-1)]
+    return [attribute_value_text(item) for item in value.astype(object).reshape(-1)]
 
 
-def value_text(value: Any) -> str:
+def attribute_value_text(value: Any) -> str:
     """An attribute's value for people: text as it is, lists with commas, cut where long."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -184,8 +184,8 @@ def value_text(value: Any) -> str:
 
 def _array_text(array: np.ndarray) -> str:
     if array.ndim == 0:
-        return value_text(array.item())
+        return attribute_value_text(array.item())
     flat = array.reshape(-1)
-    shown = ", ".join(value_text(item) for item in flat[:_MOST_ATTRIBUTE_VALUES])
+    shown = ", ".join(attribute_value_text(item) for item in flat[:_MOST_ATTRIBUTE_VALUES])
     left = flat.size - _MOST_ATTRIBUTE_VALUES
     return f"{shown}, … and {left:,} more" if left > 0 else shown

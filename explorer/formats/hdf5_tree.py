@@ -18,8 +18,8 @@ from explorer.formats.hdf5_file import (
     HDF5_ERRORS,
     Hdf5File,
     attribute,
+    attribute_value_text,
     plain,
-    value_text,
 )
 from explorer.formats.json_tree import json_children, json_text, parse_json, short_text
 from explorer.formats.text import count_text
@@ -355,7 +355,7 @@ def _attribute_text(obj: Hdf5Object, name: bytes) -> str:
 def _attribute_value(obj: Hdf5Object, name: bytes) -> tuple[str, Any]:
     """The text of an attribute and, where that is a JSON object or list, its value."""
     try:
-        text = value_text(attribute(obj, name))
+        text = attribute_value_text(attribute(obj, name))
     except HDF5_ERRORS as error:
         return f"cannot be shown: {plain(error)}", None
     if text[:1] not in ("{", "["):

@@ -25,12 +25,12 @@ from explorer.formats.artifact import (
     Tri,
     UnreadableArtifact,
 )
-from explorer.formats.finding import model_folders
 from explorer.formats.json_tree import json_children, json_text, parse_object
 from explorer.formats.keras_labels import StoreLabels
 from explorer.formats.keras_store import Places, groups_in, store_layers
 from explorer.formats.keras_weights import contents_of, parts_of
 from explorer.formats.member_index import stays_inside
+from explorer.formats.model_folders import model_folders
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import count_text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,3 +63,12 @@ def opened() -> Iterator[Callable[[Path], Artifact]]:
     yield open_it
     for artifact in artifacts:
         artifact.close()
+
+
+@pytest.fixture
+def copied(tmp_path: Path, originals: Originals) -> Path:
+    """The prefix of a copy of a checkpoint with strings and weights, to be damaged."""
+    original = originals["keras3_checkpoint/ck-1"].path
+    for file in original.parent.glob("ck-1.*"):
+        shutil.copy(file, tmp_path)
+    return tmp_path / "ck-1"

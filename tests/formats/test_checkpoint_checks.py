@@ -61,15 +61,6 @@ def test_all_is_well_with_old_files(prefix: Path) -> None:
     assert {check.rule for check in checks} >= {"footer", "block crc32c", "shard present", "crc32c"}
 
 
-@pytest.fixture
-def copied(tmp_path: Path, originals: Originals) -> Path:
-    """The prefix of a copy of a checkpoint with strings and weights, to be damaged."""
-    original = originals["keras3_checkpoint/ck-1"].path
-    for file in original.parent.glob("ck-1.*"):
-        shutil.copy(file, tmp_path)
-    return tmp_path / "ck-1"
-
-
 def flip(file: Path, position: int) -> None:
     data = bytearray(file.read_bytes())
     data[position] ^= 0x10

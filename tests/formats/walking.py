@@ -31,3 +31,8 @@ def tensor(artifact: Artifact, path: str) -> Tensor:
 def values(artifact: Artifact, role: Role = Role.WEIGHT) -> list[np.ndarray]:
     """The values of all tensors that play a part."""
     return [t.read() for t in artifact.tensors() if t.role is role]
+
+
+def by_path(artifact: Artifact) -> dict[str, Tensor]:
+    """The tensors that are stored; a SavedModel has constants in its graph as well."""
+    return {t.path: t for t in artifact.tensors() if t.role is not Role.CONSTANT}
