@@ -212,6 +212,12 @@ class Driver:
             raise Stuck(f"The model was not trained. {self._shown()}")
         return session.models[-1]
 
+    def save(self, method: str) -> None:
+        """Save the trained model by a method that accepts it, and wait for it on Browse."""
+        self.click(f"save.method.{method}")
+        self.click("save.run")
+        self.until(lambda: self.window.page() == "browse", "the artifact")
+
     def load(self) -> bool:
         """Click Load and wait; whether it loaded."""
         return self._and_wait("predict.load")

@@ -130,9 +130,7 @@ def test_a_path_that_vanished(driver: Driver, tmp_path: Path) -> None:
 def loaded(driver: Driver) -> Driver:
     """A saved model, loaded on the Predict page, with its input to come from a file."""
     driver.train()
-    driver.click("save.method.keras_archive")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("keras_archive")
     driver.click("nav.predict")
     assert driver.load()
     driver.click("predict.input.digits.source.file")
@@ -239,9 +237,7 @@ def test_an_existing_artifact_is_replaced_only_after_a_question(
     driver: Driver, tmp_path: Path
 ) -> None:
     driver.train()
-    driver.click("save.method.saved_model")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("saved_model")
     graph = tmp_path / "experiments" / "4_keras_model" / "saved_model.pb"
     first = graph.stat().st_ino
     driver.click("nav.lab")

@@ -53,9 +53,7 @@ def test_a_cancelled_training_leaves_the_page_ready(driver: Driver) -> None:
 
 def test_models_survive_the_worker_that_trained_them(driver: Driver) -> None:
     driver.train()
-    driver.click("save.method.keras_archive")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("keras_archive")
     pid = driver.window.engine.state.pid
     assert pid is not None
     os.kill(pid, signal.SIGTERM)

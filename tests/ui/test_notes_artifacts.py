@@ -69,9 +69,7 @@ def described(signature: Signature) -> tuple[str, list[object], list[object]]:
 def test_the_call_of_the_notes_fails_as_the_library_does(driver: Driver) -> None:
     """`f(digits=…)` on what Keras 3 saved: its signature calls the input `inputs`."""
     driver.train()
-    driver.click("save.method.saved_model")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("saved_model")
     driver.click("nav.predict")
     assert driver.load()
     driver.enter("predict.input.inputs.keyword", "digits")

@@ -420,9 +420,7 @@ def test_a_million_values(driver: Driver, models: Path, tmp_path: Path) -> None:
 
 def test_nan_in_both_is_said_plainly(driver: Driver) -> None:
     driver.train()
-    driver.click("save.method.keras_archive")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("keras_archive")
     driver.click("nav.predict")
     assert driver.load()
     driver.click("predict.input.digits.source.typed")

@@ -63,9 +63,7 @@ def test_another_ledger_makes_no_difference(
         driver.click(f"lab.form.{form}")
     driver.choose("lab.dataset", "digits")
     model = driver.train()
-    driver.click("save.method.checkpoint")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("checkpoint")
     made = driver.window.session.current
     assert isinstance(made, ArtifactEntry)
     moved = tmp_path / "from_elsewhere"
@@ -90,9 +88,7 @@ def test_a_saved_subclass_says_which_way_to_load_knows_its_class(
     if line is Line.KERAS3:
         driver.click("lab.form.ported")
     driver.train()
-    driver.click("save.method.keras_archive")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("keras_archive")
     driver.click("nav.predict")
     assert not driver.load()
     assert "choose the way to load that names it in custom_objects" in driver.notice().text

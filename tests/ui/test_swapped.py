@@ -16,9 +16,7 @@ from explorer.ui.session import ArtifactEntry
 def saved(driver: Driver) -> ArtifactEntry:
     """A Keras archive that the Lab saved, in front on the Predict page."""
     driver.train()
-    driver.click("save.method.keras_archive")
-    driver.click("save.run")
-    driver.until(lambda: driver.window.page() == "browse", "the artifact")
+    driver.save("keras_archive")
     assert driver.find(QLabel, "browse.origin").text() == "made here"
     entry = driver.window.session.current
     assert isinstance(entry, ArtifactEntry)
