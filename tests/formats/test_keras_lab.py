@@ -38,7 +38,7 @@ def _cases() -> Iterator[tuple[DemoSettings, str]]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "method"), _cases(), ids=lambda value: getattr(value, "variant", value)
+    ("settings", "method"), list(_cases()), ids=lambda value: getattr(value, "variant", value)
 )
 def test_what_a_save_method_writes_is_what_was_in_memory(
     settings: DemoSettings, method: str, tmp_path: Path, opened: Any

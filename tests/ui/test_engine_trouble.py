@@ -14,7 +14,7 @@ import pytest
 from explorer.engine.client import Phase
 from explorer.ui.driver import Driver
 from explorer.ui.widgets import ElidedLabel
-from tests.engine.processes import worker_pids
+from tests.engine.processes import kill_workers, worker_pids
 
 
 def start_long_training(driver: Driver) -> None:
@@ -107,9 +107,7 @@ def test_an_engine_that_died_while_starting_works_again_with_the_next_job(
     pids: set[int] = set()
 
     def is_broken() -> bool:
-        for pid in worker_pids() - others:
-            pids.add(pid)
-            os.kill(pid, signal.SIGKILL)
+        pids.update(kill_workers(others))
         return mine.window.engine.state.phase is Phase.BROKEN
 
     mine.until(is_broken, "the engine to give up")
@@ -131,8 +129,7 @@ def test_a_job_for_which_no_worker_starts_is_told_the_truth(
     mine.engine_ready()
 
     def is_told() -> bool:
-        for pid in worker_pids() - others:
-            os.kill(pid, signal.SIGKILL)
+        kill_workers(others)
         return mine.window.notice() is not None
 
     mine.click("lab.train")
