@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer.formats.archives import ARCHIVE_ENDINGS, is_archive
+from explorer.formats.archives.opening import ARCHIVE_ENDINGS, is_archive
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.model_folders import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
 from explorer.formats.storage import Entry, LocalStorage, Storage, open_storage

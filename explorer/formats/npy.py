@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from explorer.formats.archives.zip_storage import ZipStorage, is_zip
 from explorer.formats.artifact import (
     Artifact,
     Check,
@@ -31,7 +32,6 @@ from explorer.formats.raw_tensor import RawValues
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
 from explorer.formats.text import count_text, dtype_text
-from explorer.formats.zip_storage import ZipStorage, is_zip
 
 ENDING = ".npy"
 

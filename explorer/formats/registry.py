@@ -51,61 +51,71 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("SavedModel", ("",), "a folder with saved_model.pb or saved_model.pbtxt", "saved_model"),
+    Format(
+        "SavedModel",
+        ("",),
+        "a folder with saved_model.pb or saved_model.pbtxt",
+        "saved_model.reader",
+    ),
     Format(
         "TensorFlow checkpoint",
         (".index",),
         "a .index file that ends in the SSTable magic number",
-        "tf_checkpoint",
+        "checkpoint.reader",
     ),
     Format(
         "Keras archive",
         (".keras",),
         "a zip file with config.json that names a class, or metadata.json or weights beside it",
-        "keras_archive",
+        "keras.archive",
     ),
     Format(
         "Keras folder",
         ("",),
         "a folder with config.json, and metadata.json or model.weights.h5 beside it",
-        "keras_folder",
+        "keras.folder",
     ),
     Format(
         "Keras sharded weights",
         (".weights.json", ".weights.h5"),
         "a JSON file whose weight_map names .weights.h5 files, or one of these beside it",
-        "keras_shards",
+        "keras.shards",
     ),
-    Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras_hdf5"),
-    Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite"),
+    Format("HDF5", (".h5", ".hdf5", ".keras"), "the HDF5 signature \\x89HDF", "keras.hdf5"),
+    Format("TensorFlow Lite", (".tflite",), "TFL3 at byte 4", "tflite.reader"),
     Format(
         "TensorFlow graph",
         (".pb", ".pbtxt"),
         "a GraphDef message, in binary or as text: operations with names and kinds",
-        "graph_def",
+        "graph.graph_def",
     ),
     Format(
         "TensorFlow meta graph",
         (".meta",),
         "a MetaGraphDef message, in binary or as text: a graph with what belongs to it",
-        "meta_graph",
+        "saved_model.meta_graph",
     ),
     Format("NumPy", (".npy", ".npz"), "\\x93NUMPY, or a zip file of nothing but that", "npy"),
-    Format("Safetensors", (".safetensors",), "the length of a JSON header", "safetensors"),
+    Format("Safetensors", (".safetensors",), "the length of a JSON header", "safetensors.reader"),
     Format(
         "Safetensors, sharded",
         (".safetensors.index.json",),
         "a JSON file with a weight_map",
-        "safetensors_index",
+        "safetensors.index",
     ),
-    Format("ONNX", (".onnx",), "a message with the fields of an ONNX model", "onnx_model"),
+    Format("ONNX", (".onnx",), "a message with the fields of an ONNX model", "onnx.reader"),
     Format(
         "TensorFlow.js",
         (".json",),
         "a JSON file with modelTopology or weightsManifest, or a folder with model.json",
-        "tfjs",
+        "tfjs.reader",
     ),
-    Format("Archive", (".tar", ".tar.gz", ".tgz"), "a zip, tar or gzip'd tar archive", "archive"),
+    Format(
+        "Archive",
+        (".tar", ".tar.gz", ".tgz"),
+        "a zip, tar or gzip'd tar archive",
+        "archives.reader",
+    ),
 )
 
 
@@ -119,9 +129,9 @@ def open_artifact(path: str) -> Artifact:
     """
     located = diagnosis.locate(path)
     if located.inner:
-        from explorer.formats import archive  # it opens its members by this module
+        from explorer.formats.archives import reader  # it opens its members by this module
 
-        return archive.open_inner(located.storage, located.inner)
+        return reader.open_inner(located.storage, located.inner)
     return open_stored(located.storage)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import google_crc32c
 
+from explorer.formats.checkpoint.sstable import MAGIC, mask
 from explorer.formats.schema.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
-from explorer.formats.sstable import MAGIC, mask
 
 
 def varint(value: int) -> bytes:

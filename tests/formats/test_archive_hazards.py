@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from explorer.formats import inflate
+from explorer.formats.archives import inflate
 from explorer.formats.artifact import Artifact, HazardKind, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 from tests.formats.packing import (

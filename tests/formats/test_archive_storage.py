@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from explorer.formats import inflate, zip_storage
+from explorer.formats.archives import inflate, zip_storage
+from explorer.formats.archives.inflate import DEFLATE, GZIP, Inflated
+from explorer.formats.archives.tar_storage import TarStorage
 from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.inflate import DEFLATE, GZIP, Inflated
 from explorer.formats.registry import open_artifact
 from explorer.formats.storage import LocalStorage
-from explorer.formats.tar_storage import TarStorage
 from tests.formats.packing import (
     PACKERS,
     Pack,

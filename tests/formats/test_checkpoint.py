@@ -17,9 +17,9 @@ from explorer.formats.artifact import (
     Tri,
     UnreadableArtifact,
 )
+from explorer.formats.checkpoint.tensor_bundle import open_bundle
 from explorer.formats.registry import open_artifact
 from explorer.formats.storage import LocalStorage
-from explorer.formats.tensor_bundle import open_bundle
 from tests.formats.originals import Original, Originals
 from tests.formats.walking import by_path
 

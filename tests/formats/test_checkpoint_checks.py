@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from explorer.formats.artifact import Check, Tensor, TensorUnreadable
-from explorer.formats.bundle_checks import bundle_checks
+from explorer.formats.checkpoint.bundle_checks import bundle_checks
+from explorer.formats.checkpoint.slice_keys import slice_key
+from explorer.formats.checkpoint.sstable import mask
+from explorer.formats.checkpoint.tensor_bundle import Bundle, open_bundle
 from explorer.formats.registry import open_artifact
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.schema.checkpoint_pb2 import BundleEntryProto
-from explorer.formats.slice_keys import slice_key
-from explorer.formats.sstable import mask
 from explorer.formats.storage import LocalStorage
-from explorer.formats.tensor_bundle import Bundle, open_bundle
 from tests.formats import tables
 from tests.formats.old_versions.expected import FILES
 from tests.formats.originals import Originals

@@ -14,11 +14,11 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
+from explorer.formats.checkpoint.tensor_bundle import open_bundle
 from explorer.formats.registry import open_artifact
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.schema.checkpoint_pb2 import BundleEntryProto
 from explorer.formats.storage import LocalStorage
-from explorer.formats.tensor_bundle import open_bundle
 from tests.formats import tables
 from tests.formats.originals import Originals
 from tests.formats.walking import by_path

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from explorer.formats.artifact import Check
-from explorer.formats.farmhash import fingerprint64
 from explorer.formats.registry import open_artifact
+from explorer.formats.saved_model.farmhash import fingerprint64
 from tests.formats.originals import Originals
 
 _BY_TENSORFLOW = ("keras2_functional", "keras3_branched_export", "everything", "no_variables")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from explorer.formats import inflate
+from explorer.formats.archives import inflate
+from explorer.formats.archives.ranges import FilePart
 from explorer.formats.artifact import (
     Node,
     NodeType,
@@ -23,7 +24,6 @@ from explorer.formats.artifact import (
     Tri,
     UnreadableArtifact,
 )
-from explorer.formats.ranges import FilePart
 from explorer.formats.registry import open_artifact
 from tests.formats import keras_originals
 from tests.formats.walking import flat, values

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from explorer.formats.artifact import Artifact, HazardKind, NodeType, Tri, UnreadableArtifact
-from explorer.formats.pickled_arrays import PickleReader, as_array
+from explorer.formats.keras.pickled_arrays import PickleReader, as_array
 from explorer.formats.storage import LocalStorage, Pages
 from tests.formats import keras_originals, keras_seeds
 from tests.formats.walking import below, tensor, values
@@ -99,7 +99,7 @@ def test_a_link_out_of_the_folder_is_a_hazard_and_not_followed(
 
 
 def test_a_folder_with_some_other_config_is_no_model(tmp_path: Path) -> None:
-    from explorer.formats import keras_folder
+    from explorer.formats.keras import folder as keras_folder
 
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     (tmp_path / "metadata.json").write_text("{}")

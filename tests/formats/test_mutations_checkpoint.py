@@ -13,8 +13,8 @@ from pathlib import Path
 import google_crc32c
 import pytest
 
+from explorer.formats.checkpoint.sstable import Table, mask
 from explorer.formats.schema.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
-from explorer.formats.sstable import Table, mask
 from tests.formats import tables
 from tests.formats.fuzz import examine
 from tests.formats.mutations import mutated

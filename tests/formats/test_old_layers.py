@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from explorer.formats.artifact import Layer
-from explorer.formats.keras_config import output_shapes, read_config
+from explorer.formats.keras.config import output_shapes, read_config
 from explorer.formats.registry import open_artifact
 from tests.formats.old_versions.expected import old_files, with_key
 

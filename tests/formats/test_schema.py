@@ -8,13 +8,13 @@ import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 
+from explorer.formats.graph.tf_types import dtype_name
 from explorer.formats.schema import (
     checkpoint_pb2,
     keras_metadata_pb2,
     saved_model_pb2,
     tensor_pb2,
 )
-from explorer.formats.tf_types import dtype_name
 from tests.formats.originals import Originals
 
 _FILES = [

@@ -8,11 +8,11 @@ import pytest
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from explorer.formats import text_message
 from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.protobuf import text_message
+from explorer.formats.protobuf.text_message import TextError, binary
 from explorer.formats.registry import open_artifact
 from explorer.formats.schema import saved_model_pb2 as pb
-from explorer.formats.text_message import TextError, binary
 from tests.formats.old_versions.expected import FILES
 
 

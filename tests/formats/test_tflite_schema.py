@@ -12,7 +12,7 @@ import pytest
 from tensorflow.lite.python import conversion_metadata_schema_py_generated as conversion
 from tensorflow.lite.python import schema_py_generated as schema
 
-from explorer.formats import tflite_schema
+from explorer.formats.tflite import schema as tflite_schema
 
 _OF_LITERT_2 = ("float8_e4m3fn", "float8_e5m2")
 

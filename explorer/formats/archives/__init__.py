@@ -1,0 +1,1 @@
+"""Zip and tar archives: their members read in place, and what lies in them opened."""

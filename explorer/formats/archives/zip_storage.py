@@ -1,0 +1,276 @@
+"""The members of a zip archive as a storage: read in place where stored, else unpacked bounded."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import IO, cast
+
+from explorer.formats.archives.inflate import DEFLATE, Inflated, expands, is_bomb
+from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex, stays_inside
+from explorer.formats.archives.ranges import FilePart
+from explorer.formats.artifact import Check, Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.storage import Storage, check_member
+from explorer.formats.system_errors import told
+from explorer.formats.text import bytes_text
+
+LOCAL_HEADER = b"PK\x03\x04"
+EMPTY_ARCHIVE = b"PK\x05\x06"
+
+_BLOCK = 1 << 20
+_IN_MEMORY = 4 << 20
+_KEPT_IN_MEMORY = 8
+_PEEK = 1 << 16
+_LARGEST_LIST = 4 << 20
+_END = struct.Struct("<4s4H2LH")
+_END64_LOCATOR = struct.Struct("<4sLQL")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LONGEST_COMMENT = 1 << 16
+_LONGEST_TARGET = 1 << 12
+_METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "Zstandard", 95: "xz"}
+"""Other ways of compression (APPNOTE 4.4.5)."""
+
+_UNPACKING_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    zlib.error,
+    struct.error,
+)
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether these first bytes are those of a zip archive."""
+    return head.startswith((LOCAL_HEADER, EMPTY_ARCHIVE))
+
+
+class ZipStorage(ArchiveStorage):
+    """The members of the archive that ``outer`` holds, named as in the archive.
+
+    A member whose name would leave the folder it is unpacked to is listed in ``escaping`` and
+    never read. Raises `UnreadableArtifact` where the archive is cut short or damaged.
+    """
+
+    kind = "zip archive"
+
+    def __init__(self, outer: Storage) -> None:
+        super().__init__(outer)
+        self._file = outer.open()
+        try:
+            _check_list(self._file, outer.size() or 0)
+            self._zip = zipfile.ZipFile(self._file)
+        except _UNPACKING_ERRORS as error:
+            self._file.close()
+            raise UnreadableArtifact(
+                f"{outer.name} starts like a zip archive, but its list of members at the end is "
+                f"missing or damaged ({error}). The file was cut short: copy or download it again."
+            ) from error
+        self._infos = {
+            i.filename: i for i in self._zip.infolist() if i.filename[-1:] not in ("", "/")
+        }
+        self.escaping = tuple(name for name in self._infos if not stays_inside(name))
+        kept = self._infos.keys() - set(self.escaping)
+        self._index = MemberIndex({name: self._infos[name].file_size for name in kept})
+        self._raw = outer.open()
+        self._unpacked = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._unpack)
+        self._inflated: dict[str, Inflated] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the archive."""
+        for inflated in self._inflated.values():
+            inflated.close()
+        self._unpacked.cache_clear()
+        self._raw.close()
+        self._zip.close()
+        self._file.close()
+
+    def size(self, member: str = "") -> int | None:
+        """Bytes of a member when unpacked, or ``None`` where there is none."""
+        info = self._infos.get(member)
+        return None if info is None else info.file_size
+
+    def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
+        """Up to ``length`` bytes of a member from ``offset``."""
+        info = self._info(member)
+        if length is not None and offset + length <= _PEEK:
+            return self._peek(info, offset, length)
+        with self.open(member) as file, told(f"{self.uri}/{member}"):
+            file.seek(offset)
+            return file.read(-1 if length is None else length)
+
+    def open(self, member: str = "") -> IO[bytes]:
+        """A seekable file over a member; unpacked piece by piece where compressed."""
+        info = self._info(member)
+        try:
+            if not _is_packed(info):
+                return self._in_place(info)
+            self._refuse_bomb(info)
+            if info.file_size <= _IN_MEMORY:
+                return io.BytesIO(self._unpacked(info.filename))
+            return cast("IO[bytes]", self._inflating(info).part(0, info.file_size))
+        except _UNPACKING_ERRORS as error:
+            raise self._cannot_unpack(info, error) from error
+
+    def offset(self, member: str) -> int | None:
+        """Where a stored member's bytes begin in the archive; ``None`` where compressed."""
+        info = self._infos.get(member)
+        if info is None or info.compress_type != zipfile.ZIP_STORED:
+            return None
+        return self._data_offset(info)
+
+    def hazards(self) -> Iterator[Hazard]:
+        """Members that would be unpacked elsewhere, and those that would fill the disk."""
+        for name in self.escaping:
+            yield Hazard(HazardKind.ESCAPING_MEMBER, name)
+        for name, info in self._infos.items():
+            if is_bomb(info.compress_size, info.file_size):
+                sizes = f"{bytes_text(info.compress_size)} → {bytes_text(info.file_size)}"
+                yield Hazard(HazardKind.EXPANDING_MEMBER, name, sizes)
+            elif target := self._link_out(info):
+                yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
+
+    def _link_out(self, info: zipfile.ZipInfo) -> str:
+        """Where a symbolic link leads that leads out of the archive, empty for all else.
+
+        Unix keeps the kind of a file in the upper half of the external attributes, and the target
+        of a link as its content (APPNOTE 4.4.15).
+        """
+        is_link = stat.S_ISLNK(info.external_attr >> 16) and stays_inside(info.filename)
+        if not is_link or info.file_size > _LONGEST_TARGET:
+            return ""
+        try:
+            target = self.read(info.filename, 0, info.file_size).decode("utf-8", "replace")
+        except UnreadableArtifact:
+            return ""
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(info.filename), target))
+        return "" if stays_inside(place) else target
+
+    def checks(self) -> Iterator[Check]:
+        """Unpack every member, block by block, and compare its CRC-32."""
+        for name in sorted(self._index.sizes):
+            yield Check("zip crc-32", name, self._problem(self._infos[name]))
+
+    def _problem(self, info: zipfile.ZipInfo) -> str:
+        try:
+            self._refuse_method(info)
+            self._refuse_bomb(info)
+            with self._zip.open(info) as packed:
+                while packed.read(_BLOCK):
+                    pass
+        except UnreadableArtifact as error:
+            return str(error)
+        except _UNPACKING_ERRORS as error:
+            return f"It cannot be unpacked whole: {error}."
+        return ""
+
+    def _info(self, member: str) -> zipfile.ZipInfo:
+        info = self._infos.get(check_member(member))
+        if info is None:
+            raise UnreadableArtifact(f"{self.name} has no member {member}.")
+        self._refuse_method(info)
+        return info
+
+    def _cannot_unpack(self, info: zipfile.ZipInfo, error: Exception) -> UnreadableArtifact:
+        return UnreadableArtifact(
+            f"{info.filename} in {self.name} cannot be unpacked: {error}. Copy or download the "
+            "archive again."
+        )
+
+    def _data_offset(self, info: zipfile.ZipInfo) -> int:
+        """After the local header: 26 fixed bytes, two lengths, the name and the extra field.
+
+        ZIP File Format Specification (APPNOTE) 4.3.7.
+        """
+        head = self._at(info.header_offset, 30)
+        if len(head) < 30 or not head.startswith(LOCAL_HEADER):
+            raise zipfile.BadZipFile("its local header is damaged")
+        name, extra = struct.unpack_from("<HH", head, 26)
+        return int(info.header_offset + 30 + name + extra)
+
+    def _at(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            self._raw.seek(offset)
+            return self._raw.read(length)
+
+    def _in_place(self, info: zipfile.ZipInfo) -> IO[bytes]:
+        start = self._data_offset(info)
+        if start + info.file_size > (self._outer.size() or 0):
+            raise zipfile.BadZipFile("it ends after the end of the file")
+        return cast("IO[bytes]", FilePart(self._outer.open(), start, info.file_size))
+
+    def _peek(self, info: zipfile.ZipInfo, offset: int, length: int) -> bytes:
+        """A few bytes from the beginning, without unpacking the rest."""
+        try:
+            if not _is_packed(info):
+                there = max(0, min(length, info.file_size - offset))
+                return self._at(self._data_offset(info) + offset, there)
+            with self._zip.open(info) as packed:
+                return packed.read(offset + length)[offset:]
+        except _UNPACKING_ERRORS as error:
+            raise self._cannot_unpack(info, error) from error
+
+    def _unpack(self, name: str) -> bytes:
+        return self._zip.read(self._infos[name])
+
+    def _inflating(self, info: zipfile.ZipInfo) -> Inflated:
+        start = self._data_offset(info)
+        with self._lock:
+            if info.filename not in self._inflated:
+                self._inflated[info.filename] = Inflated(
+                    self._outer.open(), start, info.compress_size, DEFLATE, info.filename
+                )
+            return self._inflated[info.filename]
+
+    def _refuse_method(self, info: zipfile.ZipInfo) -> None:
+        name = f"{info.filename} in {self.name}"
+        if info.flag_bits & 1:
+            raise UnreadableArtifact(
+                f"{name} is encrypted. Unpack the archive with its password; open what is in it."
+            )
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            number = info.compress_type
+            method = _METHODS.get(number, f"method {number}")
+            raise UnreadableArtifact(
+                f"{name} is compressed by {method}, which is not read here. Unpack the archive and "
+                "open what is in it, or pack it again by the usual method, deflate."
+            )
+
+    def _refuse_bomb(self, info: zipfile.ZipInfo) -> None:
+        if is_bomb(info.compress_size, info.file_size):
+            name = f"{info.filename} in {self.name}"
+            raise UnreadableArtifact(expands(name, info.compress_size, info.file_size))
+
+
+def _is_packed(info: zipfile.ZipInfo) -> bool:
+    return info.compress_type != zipfile.ZIP_STORED
+
+
+def _check_list(file: IO[bytes], size: int) -> None:
+    """Raise where the list of members is larger than any model's, before it is read.
+
+    End of central directory: APPNOTE 4.3.14 to 4.3.16.
+    """
+    start = max(0, size - _LONGEST_COMMENT - _END.size - _END64_LOCATOR.size)
+    file.seek(start)
+    tail = file.read(size - start)
+    end = tail.rfind(EMPTY_ARCHIVE)
+    if end < 0 or end + _END.size > len(tail):
+        raise zipfile.BadZipFile("no end of the list")
+    length = _END.unpack_from(tail, end)[5]
+    locator = end - _END64_LOCATOR.size
+    if locator >= 0 and tail[locator:end].startswith(b"PK\x06\x07"):
+        file.seek(_END64_LOCATOR.unpack_from(tail, locator)[2])
+        length = _END64.unpack(file.read(_END64.size))[8]
+    if length > _LARGEST_LIST:
+        raise zipfile.BadZipFile(f"it declares {bytes_text(length)} of names")

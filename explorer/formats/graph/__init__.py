@@ -1,0 +1,1 @@
+"""TensorFlow graphs: alone, in a meta graph or in a SavedModel, with their constants."""

@@ -1,0 +1,254 @@
+"""TensorFlow graphs in a file: where their operations are, each read only when asked for.
+
+A graph may hold gigabytes of constants, so nothing but offsets is kept. Source:
+``tensorflow/core/framework/graph.proto``, ``node_def.proto`` and ``function.proto``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from explorer.formats.artifact import GraphOp, Tensor
+from explorer.formats.graph.tensor_proto import VALUE_FIELDS, tensor_at
+from explorer.formats.protobuf.wire import BYTES, ProtoFile, Span, Spans, Wire
+from explorer.formats.schema import saved_model_pb2 as pb
+from explorer.formats.schema.tensor_pb2 import TensorProto, VersionDef
+
+_WHOLE = 1 << 14
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_NODE, _LIBRARY = pb.GraphDef.NODE_FIELD_NUMBER, pb.GraphDef.LIBRARY_FIELD_NUMBER
+_FUNCTION = pb.FunctionDefLibrary.FUNCTION_FIELD_NUMBER
+_NODE_DEF = pb.FunctionDef.NODE_DEF_FIELD_NUMBER
+_FLOATS = ("float32", "float64", "float16", "bfloat16")
+_OP, _ATTR = pb.NodeDef.OP_FIELD_NUMBER, pb.NodeDef.ATTR_FIELD_NUMBER
+_KEY, _VALUE = 1, 2
+_TENSOR = pb.AttrValue.TENSOR_FIELD_NUMBER
+
+
+@dataclass(frozen=True)
+class StoredNodes:
+    """The operations of a graph or function. ``prefix`` begins the paths of its constants."""
+
+    file: ProtoFile
+    spans: Spans
+    prefix: str
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def messages(self) -> Iterator[pb.NodeDef]:
+        """Every operation, large values left out. Raises `UnreadableArtifact`."""
+        with self.file.wire() as wire:
+            for span in self.spans:
+                yield node_at(wire, span)
+
+    def page(self, start: int, stop: int) -> list[tuple[pb.NodeDef, Tensor | None]]:
+        """Some operations, each with its tensor where it is a constant."""
+        with self.file.wire() as wire:
+            return [(node_at(wire, s), self._constant(wire, s)) for s in self.spans[start:stop]]
+
+    def constants(self, smallest: int = 0) -> Iterator[Tensor]:
+        """The constants among the operations that take ``smallest`` bytes or more."""
+        with self.file.wire() as wire:
+            for span in self.spans:
+                if span.size >= smallest:
+                    tensor = self._constant(wire, span)
+                    if tensor is not None:
+                        yield tensor
+
+    def _constant(self, wire: Wire, span: Span) -> Tensor | None:
+        found = _constant_at(wire, span)
+        if found is None:
+            return None
+        name, value = found
+        return tensor_at(wire, self.file, value, self.prefix + name)
+
+
+@dataclass(frozen=True)
+class StoredFunction:
+    """A function of a library: ``header`` is all of it but the operations."""
+
+    header: pb.FunctionDef
+    nodes: StoredNodes
+
+    @property
+    def name(self) -> str:
+        """What the graph calls it."""
+        return self.header.signature.name
+
+
+class StoredGraph:
+    """A ``GraphDef`` at ``span`` of a file. ``where`` names it, ``prefix`` begins the paths in it.
+
+    Reading it raises `UnreadableArtifact` where it is damaged.
+    """
+
+    def __init__(self, file: ProtoFile, span: Span, where: str = "graph", prefix: str = "") -> None:
+        self.file = file
+        self.where = where
+        self._span = span
+        self._prefix = prefix
+
+    @cached_property
+    def _parts(self) -> tuple[pb.GraphDef, dict[int, Spans]]:
+        with self.file.wire() as wire:
+            return wire.split(self._span, pb.GraphDef, (_NODE, _LIBRARY))
+
+    @property
+    def versions(self) -> VersionDef:
+        """Of the graph format."""
+        return self._parts[0].versions
+
+    @property
+    def nodes(self) -> StoredNodes:
+        """The operations of the main graph."""
+        return StoredNodes(self.file, self._parts[1][_NODE], self._prefix)
+
+    @cached_property
+    def _libraries(self) -> list[tuple[pb.FunctionDefLibrary, Spans]]:
+        with self.file.wire() as wire:
+            found = [
+                wire.split(span, pb.FunctionDefLibrary, (_FUNCTION,))
+                for span in self._parts[1][_LIBRARY]
+            ]
+        return [(library, spans[_FUNCTION]) for library, spans in found]
+
+    @property
+    def gradients(self) -> int:
+        """How many functions have a gradient function."""
+        return sum(len(library.gradient) for library, _ in self._libraries)
+
+    @cached_property
+    def functions(self) -> Sequence[StoredFunction]:
+        """The function library."""
+        with self.file.wire() as wire:
+            return [self._function(wire, s) for _, spans in self._libraries for s in spans]
+
+    def _function(self, wire: Wire, span: Span) -> StoredFunction:
+        header, spans = wire.split(span, pb.FunctionDef, (_NODE_DEF,))
+        prefix = f"{self._prefix}{header.signature.name}/"
+        return StoredFunction(header, StoredNodes(self.file, spans[_NODE_DEF], prefix))
+
+    def constants(self, smallest: int = 0) -> Iterator[Tensor]:
+        """The constants of the main graph and the functions, at least so many bytes each."""
+        yield from self.nodes.constants(smallest)
+        for function in self.functions:
+            yield from function.nodes.constants(smallest)
+
+    def holds_weights(self) -> bool:
+        """Whether any constant is an array of real numbers."""
+        return any(t.shape and t.dtype in _FLOATS for t in self.constants())
+
+    def ops(self) -> Iterator[GraphOp]:
+        """Every operation of the main graph and the functions."""
+        for node in self.nodes.messages():
+            yield GraphOp(node.op, node.name, self.where)
+        for function in self.functions:
+            where = f"{self.where}, function {function.name}"
+            for node in function.nodes.messages():
+                yield GraphOp(node.op, node.name, where)
+
+    @cached_property
+    def used_ops(self) -> tuple[str, ...]:
+        """The operations that running the graph can reach, sorted, as ``saved_model_cli`` counts.
+
+        Functions are followed where an operation is called like them or is a partitioned call.
+        """
+        functions = {function.name: function for function in self.functions}
+        used: set[str] = set()
+        waiting = list(_called(self.nodes.messages()))
+        while waiting:
+            name = waiting.pop()
+            if name not in used:
+                used.add(name)
+                if name in functions:
+                    waiting += _called(functions[name].nodes.messages())
+        return tuple(sorted(used - functions.keys()))
+
+    @cached_property
+    def ends(self) -> tuple[Sequence[pb.NodeDef], Sequence[pb.NodeDef]]:
+        """The placeholders of the main graph, and the operations whose result none of it takes."""
+        nodes = [node for node in self.nodes.messages() if node.op not in _UNSEEN]
+        taken = {_producer(name) for node in nodes for name in node.input}
+        inputs = [node for node in nodes if node.op in _PLACEHOLDERS]
+        return inputs, [n for n in nodes if n.name not in taken and n.op not in _PLACEHOLDERS]
+
+
+_PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
+_UNSEEN = ("Const", "NoOp")
+
+
+def _producer(name: str) -> str:
+    """``^before`` and ``split:1`` are inputs from operations ``before`` and ``split``."""
+    return name.removeprefix("^").partition(":")[0]
+
+
+def _called(nodes: Iterable[pb.NodeDef]) -> Mapping[str, None]:
+    """What operations are called like, and the functions of partitioned calls, each once."""
+    found: dict[str, None] = {}
+    for node in nodes:
+        found[node.op] = None
+        if node.op in _CALLS and "f" in node.attr:
+            found[node.attr["f"].func.name] = None
+    return found
+
+
+def node_at(wire: Wire, span: Span) -> pb.NodeDef:
+    """The operation at ``span``; of an attribute too large to be shown, just what it is.
+
+    Raises `WireError`.
+    """
+    if span.size <= _WHOLE:
+        return wire.message(span, pb.NodeDef)
+    node, apart = wire.split(span, pb.NodeDef, (_ATTR,))
+    for entry in apart[_ATTR]:
+        key, value = map_entry(wire, entry)
+        if value is not None:
+            node.attr[key].CopyFrom(_shown(wire, value))
+    return node
+
+
+def map_entry(wire: Wire, span: Span) -> tuple[str, Span | None]:
+    """The key of a map's entry and where its value is. Raises `WireError`."""
+    key, value = "", None
+    for field in wire.fields(span):
+        if field.tag == _KEY and field.wire == BYTES:
+            key = wire.text(field.span)
+        elif field.tag == _VALUE and field.wire == BYTES:
+            value = field.span
+    return key, value
+
+
+def _shown(wire: Wire, span: Span) -> pb.AttrValue:
+    if span.size <= _WHOLE:
+        return wire.message(span, pb.AttrValue)
+    for field in wire.fields(span):
+        if field.tag == _TENSOR and field.wire == BYTES:
+            tensor, _ = wire.split(field.span, TensorProto, VALUE_FIELDS)
+            return pb.AttrValue(tensor=tensor)
+    return pb.AttrValue(placeholder=f"{span.size:,} bytes")
+
+
+def _constant_at(wire: Wire, span: Span) -> tuple[str, Span] | None:
+    """The name of a constant and where its tensor is, ``None`` for any other operation."""
+    name, tensor = "", None
+    for field in wire.fields(span):
+        if field.wire != BYTES:
+            continue
+        if field.tag == pb.NodeDef.NAME_FIELD_NUMBER:
+            name = wire.text(field.span)
+        elif field.tag == _OP and wire.bytes(field.span) != b"Const":
+            return None
+        elif field.tag == _ATTR:
+            tensor = _tensor_attribute(wire, field.span) or tensor
+    return None if tensor is None else (name, tensor)
+
+
+def _tensor_attribute(wire: Wire, span: Span) -> Span | None:
+    key, value = map_entry(wire, span)
+    if key != "value" or value is None:
+        return None
+    fields = wire.fields(value)
+    return next((f.span for f in fields if f.tag == _TENSOR and f.wire == BYTES), None)

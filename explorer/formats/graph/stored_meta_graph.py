@@ -1,0 +1,157 @@
+"""Meta graphs: a graph with its tags, signatures, collections and objects.
+
+Source: ``tensorflow/core/protobuf/meta_graph.proto``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+from explorer.formats.artifact import Shape, Signature, SignatureTensor
+from explorer.formats.graph.stored_graph import StoredGraph
+from explorer.formats.graph.tensor_proto import default_text
+from explorer.formats.graph.tf_types import dtype_name, shape_of
+from explorer.formats.protobuf.wire import ProtoFile, Span, Wire, WireError, parsed
+from explorer.formats.schema import saved_model_pb2 as pb
+
+INIT_SIGNATURE = "__saved_model_init_op"
+_GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
+_ASSETS = "saved_model_assets"
+_VARIABLES = "variables"
+_VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
+_INIT_COLLECTIONS = {"saved_model_main_op": "main op", "legacy_init_op": "legacy init op"}
+
+
+@dataclass(frozen=True)
+class StoredMetaGraph:
+    """``message`` is all of it but the graph, which stays in the file."""
+
+    message: pb.MetaGraphDef
+    graph: StoredGraph
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it is for, such as ``serve``."""
+        return tuple(self.message.meta_info_def.tags)
+
+    @cached_property
+    def signatures(self) -> list[Signature]:
+        """The signatures by key."""
+        return [
+            Signature(
+                key,
+                signature.method_name,
+                self.tags,
+                _tensors(signature.inputs),
+                _tensors(signature.outputs),
+            )
+            for key, signature in sorted(self.message.signature_def.items())
+        ]
+
+    def defaults(self, key: str) -> list[tuple[str, str]]:
+        """The inputs of a signature that need not be given, each with what it is then."""
+        defaults = self.message.signature_def[key].defaults
+        return [(name, default_text(tensor)) for name, tensor in sorted(defaults.items())]
+
+    def has_signatures(self) -> bool:
+        """Whether there is any that a person can call."""
+        return any(key != INIT_SIGNATURE for key in self.message.signature_def)
+
+    @cached_property
+    def assets(self) -> list[pb.AssetFileDef]:
+        """The files in the folder ``assets`` that the graph reads, each with its tensor.
+
+        TensorFlow 1 packs them into a collection; what is damaged in it is left out.
+        """
+        found = list(self.message.asset_file_def)
+        if _ASSETS in self.message.collection_def:
+            for item in self.message.collection_def[_ASSETS].any_list.value:
+                with suppress(WireError):
+                    found.append(parsed(item.value, pb.AssetFileDef))
+        return found
+
+    @cached_property
+    def variable_count(self) -> int:
+        """How many variables TensorFlow 1 restores from a checkpoint.
+
+        Those of its collection; a graph without collections has a saver of its variables instead.
+        """
+        collection = self.message.collection_def.get(_VARIABLES)
+        listed = len(collection.bytes_list.value) if collection else 0
+        if listed or not self.message.saver_def.restore_op_name:
+            return listed
+        return sum(node.op in _VARIABLE_OPS for node in self.graph.nodes.messages())
+
+    def initializers(self) -> list[tuple[str, str]]:
+        """The operations that a loader runs before anything else: title and name."""
+        found = [
+            (title, name)
+            for collection, title in _INIT_COLLECTIONS.items()
+            if collection in self.message.collection_def
+            for name in self.message.collection_def[collection].node_list.value
+        ]
+        if INIT_SIGNATURE in self.message.signature_def:
+            outputs = self.message.signature_def[INIT_SIGNATURE].outputs
+            found += [("main op", info.name) for _, info in sorted(outputs.items())]
+        return found
+
+
+def meta_graph_at(file: ProtoFile, wire: Wire, span: Span, prefix: str = "") -> StoredMetaGraph:
+    """The meta graph at ``span``; ``prefix`` begins the paths of its constants.
+
+    Raises `WireError`.
+    """
+    message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
+    graphs = apart[_GRAPH]
+    where = f"meta graph [{', '.join(message.meta_info_def.tags)}]"
+    graph = StoredGraph(file, graphs[0] if graphs else Span(0, 0), where, prefix)
+    return StoredMetaGraph(message, graph)
+
+
+def meta_graphs_of(file: ProtoFile) -> list[StoredMetaGraph]:
+    """The meta graphs of a ``SavedModel`` message. Raises `UnreadableArtifact`."""
+    with file.wire() as wire:
+        _, apart = wire.split(file.span, pb.SavedModel, (_META_GRAPHS,))
+        spans = apart[_META_GRAPHS]
+        return [
+            meta_graph_at(file, wire, span, f"meta graph {number}/" if len(spans) > 1 else "")
+            for number, span in enumerate(spans)
+        ]
+
+
+_META_GRAPHS = pb.SavedModel.META_GRAPHS_FIELD_NUMBER
+
+
+def _tensors(tensors: Mapping[str, pb.TensorInfo]) -> tuple[SignatureTensor, ...]:
+    return tuple(
+        SignatureTensor(name, *_type_and_shape(info), ", ".join(tensor_names(info)))
+        for name, info in sorted(tensors.items())
+    )
+
+
+def _type_and_shape(info: pb.TensorInfo) -> tuple[str, Shape]:
+    """Of what is made of several tensors, such as a ragged one, those that its own type names."""
+    if info.WhichOneof("encoding") != "composite_tensor":
+        return dtype_name(info.dtype), shape_of(info.tensor_shape)
+    state = info.composite_tensor.type_spec.type_state.tuple_value.values
+    kinds = {value.WhichOneof("kind"): value for value in reversed(state)}
+    dtype, shape = kinds.get("tensor_dtype_value"), kinds.get("tensor_shape_value")
+    return (
+        dtype_name(dtype.tensor_dtype_value) if dtype else "composite",
+        shape_of(shape.tensor_shape_value) if shape else None,
+    )
+
+
+def tensor_names(info: pb.TensorInfo) -> Iterator[str]:
+    """The tensor's name in the graph; a sparse or composite one is made of several."""
+    sparse = info.coo_sparse
+    if info.WhichOneof("encoding") == "coo_sparse":
+        yield from (sparse.values_tensor_name, sparse.indices_tensor_name)
+        yield sparse.dense_shape_tensor_name
+    elif info.WhichOneof("encoding") == "composite_tensor":
+        yield from (component.name for component in info.composite_tensor.components)
+    else:
+        yield info.name

@@ -1,0 +1,73 @@
+"""What people call the variables of a file with a group per layer: ``dense/kernel``.
+
+Keras 2 and 3 name a weight ``dense/kernel:0`` or ``dense/kernel`` in the group ``dense``, Keras 2.0
+may add a number to the first part, Keras 1 writes ``dense_W``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from explorer.formats.artifact import Role, Tensor
+from explorer.formats.checkpoint.optimizer_slots import SlotNames
+from explorer.formats.keras.weights import layer_of
+
+_OPTIMIZER = "optimizer_weights/"
+_TRAINING = "training/"
+"""The scope in which TensorFlow 1.11 to 1.15 made the optimizer's variables."""
+
+_NUMBER = re.compile(r":\d+$")
+
+
+def group_labels(tensors: Sequence[Tensor], root: str, layers: Sequence[str]) -> Mapping[str, str]:
+    """The label of each tensor by its path; those without one are left out.
+
+    ``root`` is the path of the group that holds one group per layer, empty for the file itself.
+    """
+    names: dict[str, dict[str, str]] = {}
+    listed = set(layers)
+    for tensor in tensors:
+        if tensor.role is Role.WEIGHT:
+            place = tensor.path[len(root) + 1 if root else 0 :]
+            layer = layer_of(place, listed)
+            names.setdefault(layer, {})[tensor.path] = _plain(place[len(layer) + 1 :])
+    labels = {path: label for layer in names for path, label in _in(layer, names[layer]).items()}
+    by_name = {name: labels[path] for found in names.values() for path, name in found.items()}
+    return {**labels, **_slot_labels(tensors, by_name)}
+
+
+def _plain(name: str) -> str:
+    return _NUMBER.sub("", name)
+
+
+def _in(layer: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The labels of the weights of one layer."""
+    if not layer:
+        return dict(names)
+    scopes = {name.partition("/")[0] for name in names.values() if "/" in name}
+    own = {layer}
+    if len(scopes) == 1:
+        own |= {scope for scope in scopes if re.fullmatch(re.escape(layer) + r"_\d+", scope)}
+    return {path: f"{layer}/{_without(name, layer, own)}" for path, name in names.items()}
+
+
+def _without(name: str, layer: str, own: set[str]) -> str:
+    """A weight's name without that of its layer."""
+    scope, _, rest = name.partition("/")
+    if rest:
+        return rest if scope in own else name
+    return name.removeprefix(f"{layer}_") or name
+
+
+def _slot_labels(tensors: Sequence[Tensor], weights: Mapping[str, str]) -> dict[str, str]:
+    """Labels of the optimizer's state, whose names hold those of the weights."""
+    slots = SlotNames(weights)
+    found: dict[str, str] = {}
+    for tensor in tensors:
+        if tensor.role is Role.OPTIMIZER:
+            name = _plain(tensor.path.removeprefix(_OPTIMIZER)).removeprefix(_TRAINING)
+            slot = slots.find(name)
+            if slot is not None:
+                found[tensor.path] = slot.label(weights[slot.weight])
+    return found

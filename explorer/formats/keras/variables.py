@@ -1,0 +1,221 @@
+"""What Keras's own layers keep: their variables in the order of storing, and the objects in them.
+
+Source: ``build`` and ``save_own_variables`` of each class below ``keras/src/layers``, and of Keras
+2 below ``tf_keras/src/layers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from explorer.formats.artifact import Tensor
+from explorer.formats.keras.config import LayerConfig, read_config, snake_case, store_names
+from explorer.formats.keras.quantized import possible_names
+
+_MOST_OWNERS = 20_000
+_KERNEL = ("kernel", "bias")
+_CELL = ("kernel", "recurrent_kernel", "bias")
+_NORM = ("gamma", "beta")
+_SEPARABLE = ("depthwise_kernel", "pointwise_kernel", "bias")
+_RANKS = (1, 2, 3)
+
+_VARIABLES: dict[str, tuple[str, ...]] = {
+    "AdditiveAttention": ("scale",),
+    "Attention": ("scale",),
+    "BatchNormalization": (*_NORM, "moving_mean", "moving_variance"),
+    "ConvLSTMCell": _CELL,
+    "Dense": _KERNEL,
+    "EinsumDense": _KERNEL,
+    "Embedding": ("embeddings",),
+    "GRUCell": _CELL,
+    "GroupNormalization": _NORM,
+    "LSTMCell": _CELL,
+    "LayerNormalization": _NORM,
+    "Normalization": ("mean", "variance", "count"),
+    "PReLU": ("alpha",),
+    "RMSNormalization": ("scale",),
+    "SimpleRNNCell": _CELL,
+    "SpectralNormalization": ("kernel", "vector_u"),
+    "SyncBatchNormalization": (*_NORM, "moving_mean", "moving_variance"),
+    **{f"Conv{rank}D": _KERNEL for rank in _RANKS},
+    **{f"Conv{rank}DTranspose": _KERNEL for rank in _RANKS},
+    **{f"DepthwiseConv{rank}D": _KERNEL for rank in _RANKS[:2]},
+    **{f"LocallyConnected{rank}D": _KERNEL for rank in _RANKS[:2]},
+    **{f"SeparableConv{rank}D": _SEPARABLE for rank in _RANKS[:2]},
+}
+_VARIABLES_2 = {f"DepthwiseConv{rank}D": ("depthwise_kernel", "bias") for rank in _RANKS[:2]}
+"""Where Keras 2 differs."""
+
+_OPTIONAL = {"bias": "use_bias", "beta": "center", "gamma": "scale"}
+_OPTIONAL_OF = {
+    ("AdditiveAttention", "scale"): "use_scale",
+    ("Attention", "scale"): "use_scale",
+    ("EinsumDense", "bias"): "bias_axes",
+}
+_NOT_TRAINED = {
+    *("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"),
+    *("kernel_zero", "embeddings_scale", "embeddings_zero", "awq_scales", "g_idx"),
+}
+_CELLS = {
+    "ConvLSTM1D": "ConvLSTMCell",
+    "ConvLSTM2D": "ConvLSTMCell",
+    "ConvLSTM3D": "ConvLSTMCell",
+    "GRU": "GRUCell",
+    "LSTM": "LSTMCell",
+    "SimpleRNN": "SimpleRNNCell",
+}
+_ATTENTION = {
+    "query_dense": "query",
+    "key_dense": "key",
+    "value_dense": "value",
+    "output_dense": "attention_output",
+}
+_ATTENTIONS = {"GroupQueryAttention", "GroupedQueryAttention", "MultiHeadAttention"}
+_CLASSES = {snake_case(name): name for name in (*_VARIABLES, *_CELLS, *_ATTENTIONS)}
+
+
+def class_of_group(name: str) -> str:
+    """``Dense`` for ``dense`` and ``dense_1``; empty where no class here is stored so."""
+    stem, _, number = name.rpartition("_")
+    return _CLASSES.get(name) or (_CLASSES.get(stem, "") if number.isdecimal() else "")
+
+
+def class_of_part(layer: str, place: str) -> str:
+    """The class of what lies at ``place`` below a layer whose group is named ``layer``.
+
+    Empty where that takes the layer's config.
+    """
+    below = dict(_parts(LayerConfig(layer, class_of_group(layer), {})))
+    part = below.get(place)
+    return "" if part is None else part.class_name
+
+
+def variable_names(
+    class_name: str, config: Mapping[str, Any], dtypes: Collection[str], keras: int | None
+) -> tuple[str, ...]:
+    """The names of the variables of a layer, empty where they do not follow for certain.
+
+    ``dtypes`` are the types of its variables, one for each. ``keras`` is the major version of the
+    writer, ``None`` where it is not known. What ``config`` does not say is taken from the number of
+    the variables, if that leaves only one answer.
+    """
+    if keras is None and class_name in _VARIABLES_2:
+        return ()
+    known = _VARIABLES_2 if keras == 2 and class_name in _VARIABLES_2 else _VARIABLES
+    kinds = possible_names(class_name, known.get(class_name, ()), config, dtypes)
+    answers = {
+        answer
+        for names in kinds
+        for answer in _choices({n: _said(class_name, n, config) for n in names}, len(dtypes))
+    }
+    return answers.pop() if len(answers) == 1 else ()
+
+
+def _choices(said: Mapping[str, bool | None], count: int) -> Iterator[tuple[str, ...]]:
+    """The ways to have ``count`` variables of those ``said`` to be there, or perhaps there."""
+    unsure = [name for name, there in said.items() if there is None]
+    more = count - sum(there is True for there in said.values())
+    for chosen in combinations(unsure, more) if 0 <= more <= len(unsure) else ():
+        yield tuple(name for name, there in said.items() if there or name in chosen)
+
+
+def _said(class_name: str, name: str, config: Mapping[str, Any]) -> bool | None:
+    """Whether a layer has a variable, ``None`` where its config does not say."""
+    key = _OPTIONAL_OF.get((class_name, name)) or _OPTIONAL.get(name)
+    if key is None:
+        return True
+    return bool(config[key]) if key in config else None
+
+
+def is_trained(name: str, tensor: Tensor) -> bool:
+    """Whether the optimizer changes a variable of this name; quantized values are whole numbers.
+
+    The scale of a kernel is one trained number with 8-bit floating point, else several fixed ones.
+    """
+    if name == "kernel_scale":
+        return tensor.shape == ()
+    return name not in _NOT_TRAINED and "int" not in tensor.dtype
+
+
+# The objects in a layer
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An object that keeps variables: the ``names`` that lead to it, and whether it is trained."""
+
+    layer: LayerConfig
+    names: tuple[str, ...]
+    trainable: bool
+
+
+def owners(model: LayerConfig) -> dict[str, Owner]:
+    """Every layer and every object in one by its group, in the order of Keras's ``weights``.
+
+    No ``_`` stands before the name of an attribute, which some versions write and others do not.
+    """
+    found: dict[str, Owner] = {}
+    pending = [("", Owner(model, (), True))]
+    while pending and len(found) < _MOST_OWNERS:
+        path, owner = pending.pop()
+        found.setdefault(path, owner)
+        above = f"{path}/" if path else ""
+        below = [(f"{above}{key}", part) for key, part in _parts(owner.layer)]
+        pending += [(place, _inside(owner, part)) for place, part in reversed(below)]
+    return found
+
+
+def _inside(owner: Owner, part: LayerConfig) -> Owner:
+    trainable = owner.trainable and part.config.get("trainable") is not False
+    return Owner(part, (*owner.names, part.name), trainable)
+
+
+def _parts(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
+    """What lies in a layer, by its group below the layer's own."""
+    if layer.layers:
+        names = store_names([below.class_name for below in layer.layers])
+        yield from zip([f"layers/{name}" for name in names], layer.layers, strict=True)
+    elif layer.class_name in _CELLS:
+        cell = _CELLS[layer.class_name]
+        yield "cell", LayerConfig(snake_case(cell), cell, layer.config)
+    elif layer.class_name in _ATTENTIONS:
+        yield from _attention_parts(layer)
+    elif layer.class_name == "Bidirectional":
+        yield from _both_directions(layer)
+    elif layer.class_name == "StackedRNNCells":
+        cells = [cell for cell in _read_all(layer.config.get("cells")) if cell is not None]
+        names = store_names([cell.class_name for cell in cells])
+        yield from zip([f"cells/{name}" for name in names], cells, strict=True)
+    else:
+        for key in ("cell", "layer"):
+            part = read_config(layer.config.get(key))
+            if part is not None:
+                yield key, part
+
+
+def _read_all(values: Any) -> list[LayerConfig | None]:
+    return [read_config(value) for value in values] if isinstance(values, list) else []
+
+
+def _attention_parts(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
+    config = layer.config
+    has_bias = {"bias_axes": config["use_bias"]} if "use_bias" in config else {}
+    for attribute, name in _ATTENTION.items():
+        yield attribute, LayerConfig(name, "EinsumDense", has_bias)
+
+
+def _both_directions(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
+    """Keras names them after the layer that was given: ``forward_lstm``, ``backward_lstm``."""
+    forward = read_config(layer.config.get("layer"))
+    backward = read_config(layer.config.get("backward_layer")) or forward
+    for direction, part in (("forward", forward), ("backward", backward)):
+        if part is not None:
+            stem = part.name.removeprefix("forward_").removeprefix("backward_")
+            name = f"{direction}_{stem}"
+            yield (
+                f"{direction}_layer",
+                LayerConfig(name, part.class_name, part.config, layers=part.layers),
+            )

@@ -1,0 +1,1 @@
+"""SavedModel folders of TensorFlow 1 and 2."""

@@ -1,0 +1,107 @@
+"""The bytes of a message with the entries of its maps in order, as TensorFlow hashes it.
+
+TensorFlow reads a message and writes it again with ``SetSerializationDeterministic``, which sorts
+maps by their keys. Python's protobuf, which wrote the file, may have them in another order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import accumulate, groupby
+from operator import attrgetter
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from explorer.formats.protobuf.wire import BYTES, Field, Span, Wire, WireError
+
+_DEEPEST = 100
+_KEY = 1
+
+
+class Canonical:
+    """A message at ``span`` of ``wire``, of ``kind``, with its maps in order.
+
+    Nothing but offsets is held. Raises `WireError` where it is no such message.
+    """
+
+    def __init__(self, wire: Wire, span: Span, kind: Descriptor) -> None:
+        self._wire = wire
+        self._spans = list(_joined(_ordered(wire, span, kind, _DEEPEST)))
+        self._starts = [0, *accumulate(piece.size for piece in self._spans)]
+        self.size = span.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset``."""
+        end = offset + length
+        first = bisect_right(self._starts, offset) - 1
+        pieces = []
+        for index in range(first, len(self._spans)):
+            start = self._starts[index]
+            if start >= end:
+                break
+            at = self._spans[index].start - start
+            low, high = max(offset, start), min(end, self._starts[index + 1])
+            pieces.append(self._wire.bytes(Span(at + low, at + high)))
+        return b"".join(pieces)
+
+
+def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """Spans that follow each other as one."""
+    start = end = 0
+    for span in spans:
+        if span.start != end:
+            if end > start:
+                yield Span(start, end)
+            start = span.start
+        end = span.end
+    if end > start:
+        yield Span(start, end)
+
+
+def _ordered(wire: Wire, span: Span, kind: Descriptor | None, deepest: int) -> Iterator[Span]:
+    if not deepest:
+        raise WireError(f"messages are nested too deep at byte {span.start:,}")
+    for tag, group in groupby(wire.fields(span), key=attrgetter("tag")):
+        about = kind.fields_by_number.get(tag) if kind else None
+        if about is None or not _with_maps(about):
+            yield from (Span(field.at, field.end) for field in group)
+            continue
+        for field in _entries(wire, group) if _is_map(about) else group:
+            yield Span(field.at, field.start)
+            yield from _ordered(wire, field.span, about.message_type, deepest - 1)
+
+
+def _entries(wire: Wire, fields: Iterable[Field]) -> list[Field]:
+    keyed = [(_key(wire, field.span), field) for field in fields]
+    return [field for _, field in sorted(keyed)]
+
+
+def _key(wire: Wire, span: Span) -> tuple[int, bytes]:
+    """What an entry is sorted by."""
+    for field in wire.fields(span):
+        if field.tag == _KEY and field.wire == BYTES:
+            return 0, wire.bytes(field.span)
+        if field.tag == _KEY:
+            return field.number or int.from_bytes(wire.bytes(field.span), "little"), b""
+    return 0, b""
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+@cache
+def _with_maps(field: FieldDescriptor) -> bool:
+    """Whether there is a map in a field, or anywhere in its messages."""
+    seen: set[str] = set()
+    waiting = [field]
+    while waiting:
+        about = waiting.pop()
+        if _is_map(about):
+            return True
+        if about.message_type is not None and about.message_type.full_name not in seen:
+            seen.add(about.message_type.full_name)
+            waiting += about.message_type.fields
+    return False
