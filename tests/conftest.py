@@ -92,8 +92,11 @@ def _no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _remaining(app: QApplication) -> list[QWidget]:
-    """All windows but the hidden ones that others own, such as the list of a combo box."""
-    from PySide6.QtCore import QCoreApplication, QEvent
+    """All windows but the hidden ones that others own, such as the list of a combo box.
+
+    A tooltip is Qt's own, and goes by a timer.
+    """
+    from PySide6.QtCore import QCoreApplication, QEvent, Qt
 
     gc.collect()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
@@ -101,5 +104,6 @@ def _remaining(app: QApplication) -> list[QWidget]:
     return [
         widget
         for widget in app.topLevelWidgets()
-        if widget.isVisible() or widget.parentWidget() is None
+        if widget.windowType() is not Qt.WindowType.ToolTip
+        and (widget.isVisible() or widget.parentWidget() is None)
     ]
