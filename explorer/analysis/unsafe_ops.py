@@ -27,6 +27,7 @@ _NATIVE = "It runs native code that is not in TensorFlow and must be installed b
 _COMPILED = "It runs a program that was compiled into the graph, which no list of operations shows."
 
 _SAVERS = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
+"""Spared where they do their usual work."""
 
 _DANGER = Severity.DANGER
 _WARNING = Severity.WARNING
@@ -81,7 +82,7 @@ def op_findings(ops: Iterable[GraphOp]) -> Iterator[Finding]:
     counts: Counter[tuple[str, str]] = Counter()
     names: dict[tuple[str, str], str] = {}
     for op in ops:
-        if _rule(op.op) is not None and not _is_saver(op):
+        if _rule(op.op) is not None and not (op.for_saving and _SAVERS.fullmatch(op.op)):
             counts[op.op, op.where] += 1
             names.setdefault((op.op, op.where), op.name)
     for (op_type, where), count in counts.items():
@@ -91,20 +92,6 @@ def op_findings(ops: Iterable[GraphOp]) -> Iterator[Finding]:
             others = f" and {count - 1:,} more" if count > 1 else ""
             place = f"{where}: {names[op_type, where]}{others}"
             yield Finding(severity, key, place, f"{op_type}: {message}")
-
-
-def _is_saver(op: GraphOp) -> bool:
-    """Whether it belongs to what every SavedModel has for saving and restoring its variables.
-
-    TensorFlow 1 keeps these operations in a scope ``save`` of the main graph, TensorFlow 2 in
-    functions that it traces.
-    """
-    if not _SAVERS.fullmatch(op.op):
-        return False
-    traced = re.search(r"function __inference_+traced_(save|restore)_\d+$", op.where)
-    return bool(traced) or (
-        "function" not in op.where and re.match(r"save(_\d+)?/", op.name) is not None
-    )
 
 
 @lru_cache(maxsize=4096)

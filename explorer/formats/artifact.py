@@ -183,11 +183,13 @@ class GraphOp:
     """One operation of a stored graph; ``where`` is its graph or function, as people find it.
 
     For example ``meta graph [serve]`` or ``meta graph [serve], function __inference_call_41``.
+    ``for_saving`` is said of what nothing runs but the saving and restoring of variables.
     """
 
     op: str
     name: str
     where: str
+    for_saving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

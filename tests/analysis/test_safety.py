@@ -275,15 +275,3 @@ def test_the_optimizers_that_keras_2_registers_are_its_own(tf_keras: Any) -> Non
     config = tf_keras.optimizers.serialize(adam, use_legacy_format=True)
     assert config["class_name"] == "Custom>Adam"
     assert rules(config) == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "where"),
-    [
-        ("save/SaveV2", "meta graph [serve]"),
-        ("save_1/SaveV2", "meta graph [serve]"),
-        ("SaveV2", "meta graph [serve], function __inference__traced_save_2696104"),
-    ],
-)
-def test_what_saves_the_variables_of_every_model_is_none(name: str, where: str) -> None:
-    assert list(op_findings([GraphOp("SaveV2", name, where)])) == []

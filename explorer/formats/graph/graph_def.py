@@ -10,6 +10,7 @@ from explorer.formats.contents import yes_if
 from explorer.formats.graph.checks import graph_structure
 from explorer.formats.graph.kind import Kind, match_kind
 from explorer.formats.graph.nodes import functions_node, graph_node
+from explorer.formats.graph.savers import ops_with_savers
 from explorer.formats.graph.stored_graph import StoredGraph
 from explorer.formats.protobuf.wire import ProtoFile
 from explorer.formats.registry import Match
@@ -38,7 +39,7 @@ def open(match: Match) -> Artifact:
         contents=Contents(weights=weights),
         tensors=lambda: list(graph.constants()),
         operations=lambda: [MetaGraphOps((), graph.used_ops)],
-        ops=graph.ops,
+        ops=lambda: ops_with_savers(graph),
         checks=lambda: graph_structure(graph),
     )
 

@@ -70,7 +70,7 @@ def functions_node(graph: StoredGraph) -> Node:
         kind=count_text(len(functions), "function"),
         attributes=lambda: [
             ("functions", f"{len(functions):,}"),
-            ("gradients", f"{graph.gradients:,}"),
+            ("gradients", f"{len(graph.gradients):,}"),
         ],
         source=Paged(functions, function_node) if functions else None,
     )

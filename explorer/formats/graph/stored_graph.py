@@ -116,9 +116,9 @@ class StoredGraph:
         return [(library, spans[_FUNCTION]) for library, spans in found]
 
     @property
-    def gradients(self) -> int:
-        """How many functions have a gradient function."""
-        return sum(len(library.gradient) for library, _ in self._libraries)
+    def gradients(self) -> Sequence[pb.GradientDef]:
+        """Which functions have a gradient function of their own."""
+        return [gradient for library, _ in self._libraries for gradient in library.gradient]
 
     @cached_property
     def functions(self) -> Sequence[StoredFunction]:
@@ -146,9 +146,13 @@ class StoredGraph:
         for node in self.nodes.messages():
             yield GraphOp(node.op, node.name, self.where)
         for function in self.functions:
-            where = f"{self.where}, function {function.name}"
+            where = self.where_of(function.name)
             for node in function.nodes.messages():
                 yield GraphOp(node.op, node.name, where)
+
+    def where_of(self, function: str) -> str:
+        """How people find a function of the library."""
+        return f"{self.where}, function {function}"
 
     @cached_property
     def used_ops(self) -> tuple[str, ...]:
@@ -171,7 +175,7 @@ class StoredGraph:
     def ends(self) -> tuple[Sequence[pb.NodeDef], Sequence[pb.NodeDef]]:
         """The placeholders of the main graph, and the operations whose result none of it takes."""
         nodes = [node for node in self.nodes.messages() if node.op not in _UNSEEN]
-        taken = {_producer(name) for node in nodes for name in node.input}
+        taken = {producer(name) for node in nodes for name in node.input}
         inputs = [node for node in nodes if node.op in _PLACEHOLDERS]
         return inputs, [n for n in nodes if n.name not in taken and n.op not in _PLACEHOLDERS]
 
@@ -180,8 +184,8 @@ _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 _UNSEEN = ("Const", "NoOp")
 
 
-def _producer(name: str) -> str:
-    """``^before`` and ``split:1`` are inputs from operations ``before`` and ``split``."""
+def producer(name: str) -> str:
+    """The operation of an input: ``before`` of ``^before``, ``split`` of ``split:1``."""
     return name.removeprefix("^").partition(":")[0]
 
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from explorer.formats.artifact import Shape, Signature, SignatureTensor
+from explorer.formats.artifact import GraphOp, Shape, Signature, SignatureTensor
+from explorer.formats.graph.savers import ops_with_savers
 from explorer.formats.graph.stored_graph import StoredGraph
 from explorer.formats.graph.tensor_proto import default_text
 from explorer.formats.graph.tf_types import dtype_name, shape_of
@@ -84,6 +85,18 @@ class StoredMetaGraph:
         if listed or not self.message.saver_def.restore_op_name:
             return listed
         return sum(node.op in _VARIABLE_OPS for node in self.graph.nodes.messages())
+
+    def ops(self) -> Iterator[GraphOp]:
+        """Every operation, those marked that only save and restore variables."""
+        return ops_with_savers(self.graph, self._started())
+
+    def _started(self) -> Iterator[str]:
+        """What a loader runs or offers of the graph, the saver left out."""
+        yield from (name for _, name in self.initializers())
+        yield from self.message.object_graph_def.concrete_functions
+        for signature in self.message.signature_def.values():
+            for info in signature.outputs.values():
+                yield from tensor_names(info)
 
     def initializers(self) -> list[tuple[str, str]]:
         """The operations that a loader runs before anything else: title and name."""

@@ -232,7 +232,7 @@ class SavedModelContent:
     def ops(self) -> Iterator[GraphOp]:
         """Every operation of every meta graph and function."""
         for graph in self.meta_graphs:
-            yield from graph.graph.ops()
+            yield from graph.ops()
 
     def configs(self) -> Iterator[Config]:
         """What Keras wrote of each of its objects."""

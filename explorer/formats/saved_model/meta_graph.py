@@ -54,7 +54,7 @@ def open(match: Match) -> Artifact:
         functions=objects.functions,
         tensors=lambda: list(graph.constants()),
         operations=lambda: [MetaGraphOps(stored.tags, graph.used_ops)],
-        ops=graph.ops,
+        ops=stored.ops,
         checks=lambda: graph_structure(graph),
         notes=_notes(match.storage, stored),
     )
