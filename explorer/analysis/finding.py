@@ -26,3 +26,15 @@ class Finding:
     rule: str
     where: str
     message: str
+
+
+def leads_outside(path: str) -> bool:
+    """Whether a path that a file names is certain to be none of the model's own files."""
+    absolute = path.startswith(("/", "\\", "~")) or "://" in path or ":" in path[:3]
+    return absolute or ".." in path
+
+
+def shortened(value: object) -> str:
+    """A text of the file, cut where it is too long for one sentence."""
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:80]} …"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from explorer.analysis.finding import Finding, Severity
+from explorer.analysis.finding import Finding, Severity, leads_outside, shortened
 from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, LAYERS, OPTIMIZERS
 from explorer.formats.artifact import Config
 
@@ -128,7 +128,7 @@ def _lambda(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
         yield (
             _WARNING,
             "lambda-layer",
-            f"It calls the function {_short(settings['function'])}, which must be supplied and "
+            f"It calls the function {shortened(settings['function'])}, which must be supplied and "
             "runs with every call of the model.",
         )
 
@@ -158,7 +158,7 @@ def _tf_function(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgem
         yield (
             _DANGER,
             "calls-tensorflow",
-            f"The layer calls tf.{_short(function)}, which reaches files, Python or libraries.",
+            f"The layer calls tf.{shortened(function)}, which reaches files, Python or libraries.",
         )
 
 
@@ -166,11 +166,10 @@ def _vocabulary(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgeme
     path = config.get("vocabulary")
     if class_name not in _VOCABULARY_LAYERS or not isinstance(path, str):
         return
-    outside = path.startswith(("/", "\\", "~")) or "://" in path or ".." in path or ":" in path[:3]
     yield (
-        _DANGER if outside else _WARNING,
+        _DANGER if leads_outside(path) else _WARNING,
         "reads-vocabulary",
-        f"Its vocabulary is read from the path {_short(path)} when the model is built.",
+        f"Its vocabulary is read from the path {shortened(path)} when the model is built.",
     )
 
 
@@ -179,7 +178,7 @@ def _saved_model_layer(class_name: str, config: Mapping[str, Any]) -> Iterator[_
         yield (
             _DANGER,
             "loads-saved-model",
-            f"The layer loads and runs the SavedModel at {_short(config.get('filepath'))}, "
+            f"The layer loads and runs the SavedModel at {shortened(config.get('filepath'))}, "
             "whatever is in it.",
         )
     if class_name == "TorchModuleWrapper":
@@ -197,7 +196,7 @@ def _activations(config: Mapping[str, Any]) -> Iterator[_Judgement]:
             yield (
                 _WARNING,
                 "custom-object",
-                f"The activation {_short(name)} is not Keras's own: it must be supplied.",
+                f"The activation {shortened(name)} is not Keras's own: it must be supplied.",
             )
 
 
@@ -214,8 +213,8 @@ def _origin(
             yield (
                 _DANGER,
                 "function-outside-modelling",
-                f"It names {_short(module)}.{_short(named)}, which is no part of a model: calling "
-                "it can read or write files, or turn Keras's own protection off.",
+                f"It names {shortened(module)}.{shortened(named)}, which is no part of a model: "
+                "calling it can read or write files, or turn Keras's own protection off.",
             )
             return
     elif _is_of_python(package, named, is_function):
@@ -225,11 +224,11 @@ def _origin(
         yield _outside(module, named, "a part of a general library")
         return
     if _is_custom(class_name, package, value) or _is_custom_function(class_name, package, config):
-        origin = f" of the module {_short(module)}" if package not in ("", "builtins") else ""
+        origin = f" of the module {shortened(module)}" if package not in ("", "builtins") else ""
         yield (
             _WARNING,
             "custom-object",
-            f"{_short(named)}{origin} is not Keras's own: its code must be supplied to load the "
+            f"{shortened(named)}{origin} is not Keras's own: its code must be supplied to load the "
             "model, and runs then.",
         )
 
@@ -251,8 +250,8 @@ def _outside(module: str, named: str, what: str) -> _Judgement:
     return (
         _DANGER,
         "outside-keras",
-        f"It names {_short(module)}.{_short(named)}, {what}: older Keras 3 imports and calls what "
-        "a config names.",
+        f"It names {shortened(module)}.{shortened(named)}, {what}: older Keras 3 imports and calls "
+        "what a config names.",
     )
 
 
@@ -274,8 +273,3 @@ def _is_custom(class_name: str, package: str, value: Mapping[str, Any]) -> bool:
 def _is_custom_function(class_name: str, package: str, config: Any) -> bool:
     named = class_name == "function" and package in ("", "builtins") and isinstance(config, str)
     return named and config not in FUNCTIONS
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:80]} …"

@@ -7,11 +7,11 @@ The names are those of TensorFlow 2.21's registry of operations and of older rel
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
-from explorer.analysis.finding import Finding, Severity
+from explorer.analysis.finding import Finding, Severity, leads_outside, shortened
 from explorer.formats.artifact import GraphOp
 
 _PYTHON = "It calls back into Python: running the model runs a function of the loading program."
@@ -28,6 +28,9 @@ _COMPILED = "It runs a program that was compiled into the graph, which no list o
 
 _SAVERS = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
 """Spared where they do their usual work."""
+
+_READS_VOCABULARY = "reads-vocabulary"
+_MOST_NAMED = 3
 
 _DANGER = Severity.DANGER
 _WARNING = Severity.WARNING
@@ -73,25 +76,38 @@ _RULES: tuple[tuple[Severity, str, str, str], ...] = (
         _NATIVE,
     ),
     (Severity.NOTE, "compiled-program", r"XlaCallModule", _COMPILED),
-    (Severity.NOTE, "reads-vocabulary", r"InitializeTableFromTextFile(V2)?", _VOCABULARY),
+    (Severity.NOTE, _READS_VOCABULARY, r"InitializeTableFromTextFile(V2)?", _VOCABULARY),
 )
 
 
 def op_findings(ops: Iterable[GraphOp]) -> Iterator[Finding]:
     """One finding for each kind of operation in each graph or function, with how often."""
-    counts: Counter[tuple[str, str]] = Counter()
-    names: dict[tuple[str, str], str] = {}
+    groups: dict[tuple[Severity, str, str], list[GraphOp]] = {}
     for op in ops:
-        if _rule(op.op) is not None and not (op.for_saving and _SAVERS.fullmatch(op.op)):
-            counts[op.op, op.where] += 1
-            names.setdefault((op.op, op.where), op.name)
-    for (op_type, where), count in counts.items():
+        rule = _rule(op.op)
+        if rule is not None and not (op.for_saving and _SAVERS.fullmatch(op.op)):
+            severity = _vocabulary_severity(op) if rule[1] == _READS_VOCABULARY else rule[0]
+            groups.setdefault((severity, op.op, op.where), []).append(op)
+    for (severity, op_type, where), group in groups.items():
         rule = _rule(op_type)
         if rule is not None:
-            severity, key, message = rule
-            others = f" and {count - 1:,} more" if count > 1 else ""
-            place = f"{where}: {names[op_type, where]}{others}"
-            yield Finding(severity, key, place, f"{op_type}: {message}")
+            others = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
+            message = f"{op_type}: {rule[2]}{_named(group)}"
+            yield Finding(severity, rule[1], f"{where}: {group[0].name}{others}", message)
+
+
+def _vocabulary_severity(op: GraphOp) -> Severity:
+    """What loaders put in the place of a path is an asset; a path in the graph itself is none."""
+    paths = op.texts()
+    if any(map(leads_outside, paths)):
+        return Severity.DANGER
+    return Severity.WARNING if paths else Severity.NOTE
+
+
+def _named(group: Sequence[GraphOp]) -> str:
+    """What the graph itself gives the operations, of the first that are given anything."""
+    texts = dict.fromkeys(text for op in islice(group, _MOST_NAMED) for text in op.texts() if text)
+    return f" The graph gives it {', '.join(map(shortened, texts))}." if texts else ""
 
 
 @lru_cache(maxsize=4096)

@@ -183,13 +183,15 @@ class GraphOp:
     """One operation of a stored graph; ``where`` is its graph or function, as people find it.
 
     For example ``meta graph [serve]`` or ``meta graph [serve], function __inference_call_41``.
-    ``for_saving`` is said of what nothing runs but the saving and restoring of variables.
+    ``for_saving`` is said of what nothing runs but the saving and restoring of variables. ``texts``
+    finds the constants that the graph itself gives it, such as the path of a file; no assets.
     """
 
     op: str
     name: str
     where: str
     for_saving: bool = False
+    texts: Callable[[], Sequence[str]] = field(default=tuple, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

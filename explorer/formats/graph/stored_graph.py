@@ -6,9 +6,9 @@ A graph may hold gigabytes of constants, so nothing but offsets is kept. Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from explorer.formats.artifact import GraphOp, Tensor
 from explorer.formats.graph.tensor_proto import VALUE_FIELDS, tensor_at
@@ -34,6 +34,7 @@ class StoredNodes:
     file: ProtoFile
     spans: Spans
     prefix: str
+    assets: Set[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -57,6 +58,24 @@ class StoredNodes:
                     tensor = self._constant(wire, span)
                     if tensor is not None:
                         yield tensor
+
+    def ops(self, where: str) -> Iterator[GraphOp]:
+        """The operations, without their attributes. Raises `UnreadableArtifact`."""
+        for node in self.messages():
+            yield GraphOp(node.op, node.name, where, texts=partial(self._texts_of, node.input))
+
+    def _texts_of(self, inputs: Sequence[str]) -> Sequence[str]:
+        return [self._texts[name] for name in map(producer, inputs) if name in self._texts]
+
+    @cached_property
+    def _texts(self) -> Mapping[str, str]:
+        """The constants that are one text each, by name; assets get theirs from the loader."""
+        found = {}
+        for node in self.messages():
+            texts = node.attr["value"].tensor.string_val
+            if node.op == "Const" and len(texts) == 1 and node.name not in self.assets:
+                found[node.name] = texts[0].decode("utf-8", "backslashreplace")
+        return found
 
     def _constant(self, wire: Wire, span: Span) -> Tensor | None:
         found = _constant_at(wire, span)
@@ -82,11 +101,20 @@ class StoredFunction:
 class StoredGraph:
     """A ``GraphDef`` at ``span`` of a file. ``where`` names it, ``prefix`` begins the paths in it.
 
+    ``assets`` are the constants that get the paths of a model's own files.
     Reading it raises `UnreadableArtifact` where it is damaged.
     """
 
-    def __init__(self, file: ProtoFile, span: Span, where: str = "graph", prefix: str = "") -> None:
+    def __init__(
+        self,
+        file: ProtoFile,
+        span: Span,
+        where: str = "graph",
+        prefix: str = "",
+        assets: Set[str] = frozenset(),
+    ) -> None:
         self.file = file
+        self._assets = assets
         self.where = where
         self._span = span
         self._prefix = prefix
@@ -104,7 +132,7 @@ class StoredGraph:
     @property
     def nodes(self) -> StoredNodes:
         """The operations of the main graph."""
-        return StoredNodes(self.file, self._parts[1][_NODE], self._prefix)
+        return StoredNodes(self.file, self._parts[1][_NODE], self._prefix, self._assets)
 
     @cached_property
     def _libraries(self) -> list[tuple[pb.FunctionDefLibrary, Spans]]:
@@ -143,12 +171,9 @@ class StoredGraph:
 
     def ops(self) -> Iterator[GraphOp]:
         """Every operation of the main graph and the functions."""
-        for node in self.nodes.messages():
-            yield GraphOp(node.op, node.name, self.where)
+        yield from self.nodes.ops(self.where)
         for function in self.functions:
-            where = self.where_of(function.name)
-            for node in function.nodes.messages():
-                yield GraphOp(node.op, node.name, where)
+            yield from function.nodes.ops(self.where_of(function.name))
 
     def where_of(self, function: str) -> str:
         """How people find a function of the library."""

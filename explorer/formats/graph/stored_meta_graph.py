@@ -12,7 +12,7 @@ from functools import cached_property
 
 from explorer.formats.artifact import GraphOp, Shape, Signature, SignatureTensor
 from explorer.formats.graph.savers import ops_with_savers
-from explorer.formats.graph.stored_graph import StoredGraph
+from explorer.formats.graph.stored_graph import StoredGraph, producer
 from explorer.formats.graph.tensor_proto import default_text
 from explorer.formats.graph.tf_types import dtype_name, shape_of
 from explorer.formats.protobuf.wire import ProtoFile, Span, Wire, WireError, parsed
@@ -61,18 +61,10 @@ class StoredMetaGraph:
         """Whether there is any that a person can call."""
         return any(key != INIT_SIGNATURE for key in self.message.signature_def)
 
-    @cached_property
+    @property
     def assets(self) -> list[pb.AssetFileDef]:
-        """The files in the folder ``assets`` that the graph reads, each with its tensor.
-
-        TensorFlow 1 packs them into a collection; what is damaged in it is left out.
-        """
-        found = list(self.message.asset_file_def)
-        if _ASSETS in self.message.collection_def:
-            for item in self.message.collection_def[_ASSETS].any_list.value:
-                with suppress(WireError):
-                    found.append(parsed(item.value, pb.AssetFileDef))
-        return found
+        """The files in the folder ``assets`` that the graph reads, each with its tensor."""
+        return _assets(self.message)
 
     @cached_property
     def variable_count(self) -> int:
@@ -120,8 +112,19 @@ def meta_graph_at(file: ProtoFile, wire: Wire, span: Span, prefix: str = "") -> 
     message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
     graphs = apart[_GRAPH]
     where = f"meta graph [{', '.join(message.meta_info_def.tags)}]"
-    graph = StoredGraph(file, graphs[0] if graphs else Span(0, 0), where, prefix)
+    assets = {producer(asset.tensor_info.name) for asset in _assets(message)}
+    graph = StoredGraph(file, graphs[0] if graphs else Span(0, 0), where, prefix, assets)
     return StoredMetaGraph(message, graph)
+
+
+def _assets(message: pb.MetaGraphDef) -> list[pb.AssetFileDef]:
+    """TensorFlow 1 packs assets into a collection; what is damaged in it is left out."""
+    found = list(message.asset_file_def)
+    if _ASSETS in message.collection_def:
+        for item in message.collection_def[_ASSETS].any_list.value:
+            with suppress(WireError):
+                found.append(parsed(item.value, pb.AssetFileDef))
+    return found
 
 
 def meta_graphs_of(file: ProtoFile) -> list[StoredMetaGraph]:
