@@ -9,6 +9,9 @@ from explorer.cli.output import report_unreadable, silence_output
 from explorer.formats.artifact import Artifact, TensorUnreadable, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 
+_STATUS_OF_SIGPIPE = 141
+"""As a shell tells it of a command whose reader, such as ``head``, has seen enough."""
+
 
 def with_artifact(path: str, work: Callable[[Artifact], int], damaged: int = 2) -> int:
     """Open ``path``, run ``work`` on it and close it; returns the exit status.
@@ -31,6 +34,7 @@ def with_artifact(path: str, work: Callable[[Artifact], int], damaged: int = 2) 
         report_unreadable(UnreadableArtifact(str(error)))
     except BrokenPipeError:
         silence_output()
+        return _STATUS_OF_SIGPIPE
     except OSError as error:  # the readers turn theirs into the above
         print(f"mfx: the output cannot be written: {error.strerror or error}.", file=sys.stderr)
         silence_output()

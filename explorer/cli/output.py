@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.text import visible
 
-_STYLES = {"danger": "bold red", "warning": "yellow", "note": "dim", "problem": "bold red"}
+_STYLES = {"danger": "bold red", "warning": "yellow", "note": "dim"}
 
 
 class Output:
@@ -36,16 +36,23 @@ class Output:
         else:
             self.block(f"\n{visible(text)}")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Rows of cells; a column whose title begins with ``>`` holds numbers."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, graded: bool = False
+    ) -> None:
+        """Rows of cells; a column whose title begins with ``>`` holds numbers.
+
+        The first cell of ``graded`` rows says how bad or how weighty it is, by its colour too.
+        """
         cells = [[visible(cell) for cell in row] for row in rows]
         if self.is_terminal and cells:
-            self._rich_table(columns, cells)
+            self._rich_table(columns, cells, _STYLES if graded else {})
         else:
             for row in cells:
                 print(self._encoded("\t".join(row)), file=self._stream)
 
-    def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def _rich_table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
+    ) -> None:
         from rich.table import Table
         from rich.text import Text
 
@@ -57,8 +64,8 @@ class Output:
                 justify="right" if column.startswith(">") else "left",
                 overflow="fold",
             )
-        for row in rows:
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        for first, *others in rows:
+            table.add_row(Text(first, style=styles.get(first, "")), *map(Text, others))
         self._console_print(table)
 
     def _console_print(self, content: object, style: str = "") -> None:
@@ -82,6 +89,11 @@ def progress(what: str) -> Iterator[None]:
 
     with Console(stderr=True).status(what):
         yield
+
+
+def aside(text: str) -> None:
+    """A word to the person on stderr, where it is in no program's way."""
+    Output(sys.stderr).line(f"mfx: {text}")
 
 
 def report_unreadable(error: UnreadableArtifact) -> None:

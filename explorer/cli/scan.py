@@ -31,6 +31,7 @@ def _print_findings(artifact: Artifact) -> int:
     output.table(
         ("Severity", "Rule", "Where", "Why"),
         [(f.severity.value, f.rule, f.where, f.message) for f in findings],
+        graded=True,
     )
     dangers = sum(finding.severity is Severity.DANGER for finding in findings)
     if output.is_terminal:

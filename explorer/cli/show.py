@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from explorer.analysis.report import contains, describe
 from explorer.cli.opening import with_artifact
-from explorer.cli.output import Output, progress
+from explorer.cli.output import Output, aside, progress
 from explorer.formats.artifact import Artifact, Layer, Node, SavedFunction, Signature, Tensor
 from explorer.formats.text import bytes_text, count_text, shape_text, tuple_text
 
 _OVERVIEW_ROWS = 40
 _OVERVIEW_DEPTH = 2
+_NOTES_SHOWN = 12
 _CHILDREN_SHOWN = 1000
 """Children of one node in a tree; there can be hundreds of thousands."""
 
@@ -66,14 +67,17 @@ def _show(artifact: Artifact, options: argparse.Namespace) -> int:
         for section in asked:
             if len(asked) > 1:
                 output.heading(section.title)
-            output.table(section.columns, list(section.rows(artifact, options.depth or 0)))
+            rows = list(section.rows(artifact, options.depth or 0))
+            output.table(section.columns, rows)
+            if not rows:
+                aside(f"{artifact.name} has no {section.title.lower()}.")
         return 0
     _overview(output, artifact, options.depth or _OVERVIEW_DEPTH)
     return 0
 
 
 def _overview(output: Output, artifact: Artifact, depth: int) -> None:
-    output.table(("", ""), list(_summary(artifact)))
+    output.table(("", ""), list(_summary(artifact)), graded=True)
     for key, section in _SECTIONS.items():
         rows = list(section.rows(artifact, depth))
         if rows:
@@ -96,8 +100,10 @@ def _summary(artifact: Artifact) -> Iterator[tuple[str, str]]:
     yield "written by", ", ".join(versions + backend + program) or "the file does not say"
     yield "holds", _held(artifact)
     yield "parameters", f"{artifact.parameters():,} ({count_text(len(tensors), 'tensor')} in all)"
-    for note in artifact.notes:
+    for note in artifact.notes[:_NOTES_SHOWN]:
         yield "note", note
+    if len(artifact.notes) > _NOTES_SHOWN:
+        yield "note", f"… and {len(artifact.notes) - _NOTES_SHOWN:,} more: mfx show --json"
 
 
 def _held(artifact: Artifact) -> str:
@@ -143,7 +149,8 @@ def _rows_of_layers(layers: Iterable[Layer], above: str) -> Iterator[Sequence[st
     for layer in layers:
         path = f"{above}/{layer.name}" if above else layer.name
         count = "" if layer.parameters is None else f"{layer.parameters:,}"
-        yield path, layer.class_name, tuple_text(layer.output_shape), count
+        shape, inbound = tuple_text(layer.output_shape), ", ".join(layer.inbound)
+        yield path, layer.class_name, shape, count, inbound
         yield from _rows_of_layers(layer.children, path)
 
 
@@ -199,7 +206,9 @@ _SECTIONS = {
     "functions": _Section(
         "Functions", ("Function", "Concrete function", "Called with", "Returns"), _function_rows
     ),
-    "layers": _Section("Layers", ("Layer", "Class", "Output shape", ">Parameters"), _layer_rows),
+    "layers": _Section(
+        "Layers", ("Layer", "Class", "Output shape", ">Parameters", "Inbound"), _layer_rows
+    ),
     "tensors": _Section(
         "Tensors", ("Path", "dtype", "Shape", ">Bytes", "Role", "Label"), _tensor_rows
     ),

@@ -26,11 +26,11 @@ def selected_shape(shape: tuple[int, ...], selection: Selection) -> tuple[int, .
     if len(selection) > len(shape):
         raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
     kept: list[int] = []
-    for index, size in zip(selection, shape, strict=False):
+    for axis, (index, size) in enumerate(zip(selection, shape, strict=False)):
         if isinstance(index, slice):
             kept.append(len(range(*index.indices(size))))
-        else:
-            range(size)[operator.index(index)]
+        elif not -size <= operator.index(index) < size:
+            raise IndexError(f"index {index} is out of bounds for axis {axis} with size {size}")
     return (*kept, *shape[len(selection) :])
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -114,7 +115,7 @@ def test_the_overview_names_what_there_is(corpus: Path) -> None:
     rows = shown(corpus / "sleep_stages.keras")
     assert ["written by", "Keras 3.3.3"] in rows
     assert ["Layers"] in rows
-    assert ["dense", "Dense", "(?, ?, 64)", "2,368"] in rows
+    assert ["dense", "Dense", "(?, ?, 64)", "2,368", "batch_normalization"] in rows
     assert any(row[0] == "layers/dense/vars/0" for row in rows)
 
 
@@ -134,6 +135,29 @@ def test_depth_bounds_the_tree(corpus: Path) -> None:
     assert len(one) < len(everything)
     with h5py.File(path) as file:
         assert {row[0].strip() for row in one[1:]} == {*file.attrs, *file}
+
+
+def test_a_section_without_rows_says_so_to_the_person_alone(corpus: Path) -> None:
+    done = mfx("show", corpus / "emotion_model.hdf5", "--signatures")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "mfx: emotion_model.hdf5 has no signatures.\n"
+
+
+def test_the_overview_counts_the_notes_that_are_too_many(tmp_path: Path) -> None:
+    np.savez(tmp_path / "objects.npz", **{f"a{n}": np.array([None]) for n in range(30)})
+    notes = [row for row in shown(tmp_path / "objects.npz") if row[0] == "note"]
+    assert len(notes) == 13
+    assert notes[-1][1] == "… and 18 more: mfx show --json"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is a signal on Unix alone")
+def test_output_that_nobody_reads_any_more_ends_as_by_its_signal(corpus: Path) -> None:
+    command = [sys.executable, "-m", "explorer", "show", str(corpus / "emotion_model.hdf5")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")

@@ -144,8 +144,7 @@ def _slot_names(weight: str, kept: str) -> set[str]:
 def test_the_layers_are_those_of_the_model(saved: Saved) -> None:
     expected = list(keras_originals.layer_facts(saved.model))
     names = {name for name, *_ in expected}
-    described = (*_WHOLE, "saved_model") if saved.k.__name__ == "tf_keras" else _WHOLE
-    for artifact in saved.of(*described):
+    for artifact in saved.of(*_described(saved)):
         listed = flat(artifact.layers())  # the input of a Sequential model is in its config alone
         layers = [x for x in listed if x.class_name != "InputLayer" or x.name in names]
         for layer, (name, class_name, shape, parameters) in zip(layers, expected, strict=True):
@@ -157,8 +156,13 @@ def test_the_layers_are_those_of_the_model(saved: Saved) -> None:
 
 def test_every_layer_names_those_it_takes_from(saved: Saved) -> None:
     expected = dict(_inbound(saved.model))
-    for artifact in saved.of(*_WHOLE):
+    for artifact in saved.of(*_described(saved)):
         assert {layer.name: set(layer.inbound) for layer in artifact.layers()} == expected
+
+
+def _described(saved: Saved) -> tuple[str, ...]:
+    """What has the config of the model in it."""
+    return (*_WHOLE, "saved_model") if saved.k.__name__ == "tf_keras" else _WHOLE
 
 
 def _inbound(model: Any) -> Iterator[tuple[str, set[str]]]:

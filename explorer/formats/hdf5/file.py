@@ -11,7 +11,7 @@ import numpy as np
 
 from explorer.formats.artifact import TensorUnreadable, UnreadableArtifact
 from explorer.formats.hdf5.attributes import attribute_value
-from explorer.formats.hdf5.errors import DamagedHdf5
+from explorer.formats.hdf5.errors import DamagedHdf5, NotReadHdf5
 from explorer.formats.hdf5.objects import Hdf5Object
 from explorer.formats.hdf5.source import Source
 from explorer.formats.hdf5.superblock import LONGEST, parse_superblock, superblock_offset
@@ -105,6 +105,11 @@ class Hdf5File:
         """Turn errors inside into `TensorUnreadable`."""
         try:
             yield
+        except NotReadHdf5 as error:
+            raise TensorUnreadable(
+                f"The values of {path} in {self.name} are not read: {plain(error)}. The HDF5 "
+                "library itself may read them."
+            ) from error
         except (*HDF5_ERRORS, MemoryError) as error:
             raise TensorUnreadable(
                 f"The values of {path} in {self.name} cannot be read: {plain(error)}. The file "

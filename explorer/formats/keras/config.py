@@ -316,7 +316,7 @@ def _layers(
             inbound=before,
         )
         for layer, layers, count, before in zip(
-            model.layers, children, counts, _inbound(model), strict=True
+            model.layers, children, counts, inbound_layers(model), strict=True
         )
     )
 
@@ -327,7 +327,7 @@ def _sum(layers: Sequence[Layer]) -> int | None:
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def _inbound(model: LayerConfig) -> list[tuple[str, ...]]:
+def inbound_layers(model: LayerConfig) -> list[tuple[str, ...]]:
     """For each layer of a model those beside it that it takes something from."""
     if model.is_chain:
         names = [(layer.name,) for layer in model.layers]

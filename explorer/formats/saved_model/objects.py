@@ -15,7 +15,13 @@ from explorer.formats.artifact import Layer, Producer, SavedFunction, Shape, Tri
 from explorer.formats.checkpoint.object_graph import METRIC_IDENTIFIER, ObjectGraph
 from explorer.formats.checkpoint.stored_variables import StoredVariables
 from explorer.formats.json_tree import as_mapping, as_text, parse_json
-from explorer.formats.keras.config import architecture, output_shapes, read_config
+from explorer.formats.keras.config import (
+    LayerConfig,
+    architecture,
+    inbound_layers,
+    output_shapes,
+    read_config,
+)
 from explorer.formats.saved_model.functions import first_output_shape, saved_functions
 from explorer.formats.schema import saved_model_pb2 as pb
 
@@ -28,6 +34,20 @@ _HOLDERS = ("trackable_list_wrapper", "trackable_dict_wrapper", "trackable_tuple
 
 _DEEPEST = 30
 _MOST_STEPS = 500_000
+
+
+@dataclass(frozen=True)
+class _Wiring:
+    """What the config of a model says of its layers, by their names."""
+
+    shapes: Mapping[str, Shape]
+    inbound: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, model: LayerConfig) -> _Wiring:
+        """That of a model."""
+        names = [layer.name for layer in model.layers]
+        return cls(output_shapes(model), dict(zip(names, inbound_layers(model), strict=True)))
 
 
 @dataclass
@@ -134,12 +154,12 @@ class SavedObjects:
     ) -> tuple[Layer, ...]:
         """The layers of a model; one that was listed before is not listed again below."""
         config = read_config(self.describe(parent))
-        shapes = output_shapes(config) if config else {}
+        wiring = _Wiring.of(config) if config else _Wiring({}, {})
         children = list(self._layer_nodes(parent, seen))
         return tuple(
             self._layer(
                 node,
-                shapes,
+                wiring,
                 counts,
                 self._layers(node, counts, seen, deepest - 1)
                 if deepest and self.is_model(node)
@@ -151,19 +171,20 @@ class SavedObjects:
     def _layer(
         self,
         node: int,
-        shapes: Mapping[str, Shape],
+        wiring: _Wiring,
         counts: _Counting | None,
         children: tuple[Layer, ...],
     ) -> Layer:
         about = self.describe(node)
         name = as_text(about.get("name")) or self.graph.path(node)
-        shape = shapes.get(name)
+        shape = wiring.shapes.get(name)
         return Layer(
             name,
             as_text(about.get("class_name")) or self.identifier(node).removeprefix(_KERAS),
             output_shape=self._called_shape(node) if shape is None else shape,
             parameters=self._parameters(node, counts),
             children=children,
+            inbound=wiring.inbound.get(name, ()),
         )
 
     def _layer_nodes(self, parent: int, seen: set[int]) -> Iterator[int]:
