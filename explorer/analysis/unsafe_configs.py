@@ -16,8 +16,9 @@ from itertools import islice
 from typing import Any
 
 from explorer.analysis.finding import Finding, Severity, leads_outside, shortened
-from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, LAYERS, OPTIMIZERS
+from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, OPTIMIZERS
 from explorer.formats.artifact import Config
+from explorer.formats.keras.own_classes import is_operation, is_own
 
 _MOST = 1_000_000
 """How many objects of one config are looked at; more is a finding of its own."""
@@ -108,6 +109,7 @@ def _judged(value: Mapping[str, Any]) -> Iterator[_Judgement]:
         yield from _vocabulary(plain, settings)
         yield from _saved_model_layer(plain, settings)
         yield from _activations(settings)
+        yield from _operation(value)
         yield from _origin(class_name, module if isinstance(module, str) else "", config, value)
 
 
@@ -200,6 +202,18 @@ def _activations(config: Mapping[str, Any]) -> Iterator[_Judgement]:
             )
 
 
+def _operation(value: Mapping[str, Any]) -> Iterator[_Judgement]:
+    """Keras 3 writes operations without their module to ``.h5``, and looks for layers there."""
+    if "module" not in value and is_operation(value):
+        yield (
+            Severity.NOTE,
+            "keras-operation",
+            f"{shortened(value['class_name'])} is an operation of Keras itself, which Keras does "
+            "not find when it loads a .h5 file: pass its class in custom_objects, or save the "
+            "model as .keras.",
+        )
+
+
 def _origin(
     class_name: str, module: str, config: Any, value: Mapping[str, Any]
 ) -> Iterator[_Judgement]:
@@ -267,7 +281,7 @@ def _is_custom(class_name: str, package: str, value: Mapping[str, Any]) -> bool:
     is_layer = isinstance(value.get("config"), dict) and (
         "inbound_nodes" in value or "trainable" in value["config"]
     )
-    return is_layer and class_name not in LAYERS
+    return is_layer and not is_own(value)
 
 
 def _is_custom_function(class_name: str, package: str, config: Any) -> bool:

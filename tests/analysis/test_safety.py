@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from explorer.analysis.keras_names import FUNCTIONS, LAYERS
+from explorer.analysis.keras_names import FUNCTIONS
+from explorer.analysis.safety import scan
 from explorer.analysis.unsafe_configs import config_findings
 from explorer.analysis.unsafe_ops import op_findings
 from explorer.formats.artifact import Config, GraphOp
+from explorer.formats.keras.own_classes import LAYERS, OPERATIONS
+from explorer.formats.registry import open_artifact
 
 
 def rules(config: Any) -> set[tuple[str, str]]:
@@ -49,7 +54,34 @@ def test_the_layers_of_both_keras_lines_are_known(keras: Any, tf_keras: Any) -> 
             if isinstance(found, type) and issubclass(found, library.layers.Layer)
         }
         assert len(there) > 90
-        assert there <= LAYERS
+        assert there | {found.__name__ for found in map(vars(library.layers).get, there)} <= LAYERS
+
+
+def test_the_operations_of_keras_are_known(keras: Any) -> None:
+    from keras.src.ops.operation import Operation
+
+    pending, there = [Operation], set[str]()
+    while pending:
+        found = [one for one in pending.pop().__subclasses__() if "keras" in one.__module__]
+        pending += [one for one in found if not issubclass(one, keras.layers.Layer)]
+        there |= {one.__name__ for one in pending}
+    assert len(there) > 300
+    assert there <= OPERATIONS
+
+
+def test_an_operation_in_hdf5_is_no_custom_object(keras: Any, tmp_path: Path) -> None:
+    inputs = keras.Input((6, 8))
+    attended = keras.layers.GroupQueryAttention(4, 2, 2)(inputs, inputs)
+    model = keras.Model(inputs, keras.ops.not_equal(keras.ops.reshape(attended, (-1, 48)), 0.0))
+    found = {}
+    for kind in ("h5", "keras"):
+        model.save(tmp_path / f"model.{kind}")
+        with closing(open_artifact(str(tmp_path / f"model.{kind}"))) as artifact:
+            found[kind] = {(f.severity.value, f.rule, f.where[-9:]) for f in scan(artifact)}
+    notes = {("note", "keras-operation", name) for name in (": reshape", "not_equal")}
+    assert found == {"h5": notes, "keras": set()}
+    with pytest.raises(TypeError, match="Reshape"):
+        keras.saving.load_model(tmp_path / "model.h5")
 
 
 def test_the_activations_and_losses_of_both_keras_lines_are_known(
