@@ -139,9 +139,9 @@ def test_operators_wherever_they_stand(tmp_path: Path, opened: Any) -> None:
     assert [(op.op, op.name, op.where) for op in artifact.ops()] == [
         ("Constant", "seven", "graph"),
         ("If", "choice", "graph"),
-        ("Relu", "relu", "graph, body of choice"),
-        ("Relu", "relu", "graph, body of choice"),
         ("com.example.Mine", "own", "graph"),
+        ("Relu", "relu", "graph, else_branch of choice"),
+        ("Relu", "relu", "graph, then_branch of choice"),
         ("Neg", "minus", "function com.example.Mine"),
     ]
     (tensor,) = artifact.tensors()
@@ -149,6 +149,22 @@ def test_operators_wherever_they_stand(tmp_path: Path, opened: Any) -> None:
     own = below(artifact.root, "operators", "own")
     assert (own.kind, dict(own.attributes())["alpha"]) == ("com.example.Mine", "0.5")
     assert below(artifact.root, "functions", "com.example.Mine", "minus").kind == "Neg"
+
+
+def test_tensors_in_branches(tmp_path: Path, opened: Any) -> None:
+    weight = onnx.numpy_helper.from_array(np.array([9.0], np.float32), "w")
+    constant = helper.make_tensor("c", TensorProto.INT64, [2], [7, 8])
+    inner = helper.make_graph(
+        [helper.make_node("Constant", [], ["seven"], value=constant)], "g", [], [], [weight]
+    )
+    node = helper.make_node("If", ["b"], ["y"], name="choice", then_branch=inner, else_branch=inner)
+    onnx.save(model_of([], [node]), tmp_path / "model.onnx")
+    assert {t.path: t.read().tolist() for t in opened(tmp_path / "model.onnx").tensors()} == {
+        "choice/then_branch/w": [9.0],
+        "choice/then_branch/seven": [7, 8],
+        "choice/else_branch/w": [9.0],
+        "choice/else_branch/seven": [7, 8],
+    }
 
 
 def test_values_in_other_files_are_named_and_not_read(tmp_path: Path, opened: Any) -> None:

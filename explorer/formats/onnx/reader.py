@@ -32,6 +32,17 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import has_role, yes_if
 from explorer.formats.nodes import Paged, signature_node, tensor_nodes
+from explorer.formats.onnx.bodies import (
+    ATTRIBUTES,
+    GRAPH_PARTS,
+    INITIALIZERS,
+    NODES,
+    SUBGRAPH,
+    SUBGRAPHS,
+    Body,
+    node_name,
+    with_inner,
+)
 from explorer.formats.onnx.tensor import StoredTensor, dtype_name, stored_tensor
 from explorer.formats.protobuf.wire import BYTES, VARINT, ProtoFile, Span, Spans, Wire, WireError
 from explorer.formats.registry import Match
@@ -52,13 +63,9 @@ _MODEL_TAGS = frozenset((*range(1, 9), 14, 20, 25, 26))
 _VERSION, _GRAPH, _TRAINING, _FUNCTIONS = 1, 7, 20, 25
 _NEWEST_VERSION = 100
 _FIELDS_LOOKED_AT = 1_000
-_NODES, _INITIALIZERS, _SPARSE = 1, 5, 15
 _FUNCTION_NODES = 7
-_ATTRIBUTES = 5
-_TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS = 5, 6, 10, 11
+_TENSOR, _TENSORS = 5, 10
 _ENDING = ".onnx"
-_DEEPEST = 20
-"""How many graphs may lie in each other, as the bodies of loops and branches do."""
 
 
 def match(storage: Storage) -> Match | None:
@@ -119,9 +126,8 @@ def open(match: Match) -> Artifact:
 def _model(file: ProtoFile) -> _Model:
     with file.wire() as wire:
         header, spans = wire.split(file.span, ModelProto, (_GRAPH, _TRAINING, _FUNCTIONS))
-        apart = (_NODES, _INITIALIZERS, _SPARSE)
-        graph, parts = wire.split(spans[_GRAPH][-1], GraphProto, apart)
-        return _Model(file, header, spans[_FUNCTIONS], graph, parts[_NODES], parts[_INITIALIZERS])
+        graph, parts = wire.split(spans[_GRAPH][-1], GraphProto, GRAPH_PARTS)
+        return _Model(file, header, spans[_FUNCTIONS], graph, parts[NODES], parts[INITIALIZERS])
 
 
 @dataclass(frozen=True)
@@ -137,21 +143,30 @@ class _Model:
 
     @cached_property
     def stored(self) -> Sequence[StoredTensor]:
-        """The initializers, and the constants among the operators."""
+        """The initializers, and the constants among the operators, of every graph."""
         with self.file.wire() as wire:
-            found = [stored_tensor(self.file, wire, span) for span in self.initializers]
-            for span in self.nodes:
-                found += self._constants(wire, span)
-        return found
+            return [tensor for body in self._bodies(wire) for tensor in self._stored(wire, body)]
 
-    def _constants(self, wire: Wire, span: Span) -> Iterator[StoredTensor]:
-        node, parts = wire.split(span, NodeProto, (_ATTRIBUTES,))
-        if node.op_type != "Constant" or not node.output:
-            return
-        for attribute in parts[_ATTRIBUTES]:
-            _, values = wire.split(attribute, AttributeProto, (_TENSOR,))
-            for tensor in values[_TENSOR]:
-                yield stored_tensor(self.file, wire, tensor, node.output[0], Role.CONSTANT)
+    def _stored(self, wire: Wire, body: Body) -> Iterator[StoredTensor]:
+        for span in body.initializers:
+            yield stored_tensor(self.file, wire, span, prefix=body.prefix)
+        for span in body.nodes:
+            node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))
+            if node.op_type == "Constant" and node.output:
+                path = body.prefix + node.output[0]
+                for attribute in parts[ATTRIBUTES]:
+                    _, values = wire.split(attribute, AttributeProto, (_TENSOR,))
+                    for tensor in values[_TENSOR]:
+                        yield stored_tensor(self.file, wire, tensor, path, Role.CONSTANT)
+
+    def _bodies(self, wire: Wire) -> Iterator[Body]:
+        """The graph, the functions, and the bodies of the loops and branches in them."""
+        yield from with_inner(wire, Body("graph", "", self.nodes, self.initializers))
+        for span in self.functions:
+            function, parts = wire.split(span, FunctionProto, (_FUNCTION_NODES,))
+            name = _qualified(function.domain, function.name)
+            body = Body(f"function {name}", f"{name}/", parts[_FUNCTION_NODES], Spans())
+            yield from with_inner(wire, body)
 
     def tensors(self) -> Sequence[Tensor]:
         """Those of ``stored``."""
@@ -176,11 +191,11 @@ class _Model:
     def ops(self) -> Iterator[GraphOp]:
         """Every operator: of the graph, of the bodies of its loops and branches, of functions."""
         with self.file.wire() as wire:
-            yield from _ops(wire, self.nodes, "graph", _DEEPEST)
-            for span in self.functions:
-                function, parts = wire.split(span, FunctionProto, (_FUNCTION_NODES,))
-                name = _qualified(function.domain, function.name)
-                yield from _ops(wire, parts[_FUNCTION_NODES], f"function {name}", _DEEPEST)
+            for body in self._bodies(wire):
+                for span in body.nodes:
+                    node, _ = wire.split(span, NodeProto, (ATTRIBUTES,))
+                    op = _qualified(node.domain, node.op_type)
+                    yield GraphOp(op, node_name(node), body.where)
 
     def hazards(self) -> Iterator[Hazard]:
         """Tensors whose values are to be read from outside the model's folder."""
@@ -294,11 +309,11 @@ class _Operators:
 
 
 def _operator_node(wire: Wire, span: Span) -> Node:
-    node, parts = wire.split(span, NodeProto, (_ATTRIBUTES,))
-    apart = (_TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS)
-    attributes = [wire.split(part, AttributeProto, apart)[0] for part in parts[_ATTRIBUTES]]
+    node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))
+    apart = (_TENSOR, SUBGRAPH, _TENSORS, SUBGRAPHS)
+    attributes = [wire.split(part, AttributeProto, apart)[0] for part in parts[ATTRIBUTES]]
     return Node(
-        node.name or ", ".join(node.output) or node.op_type,
+        node_name(node) or node.op_type,
         NodeType.FUNCTION,
         kind=_qualified(node.domain, node.op_type),
         summary=f"{len(node.input)} in → {len(node.output)} out",
@@ -319,20 +334,6 @@ def _attribute_text(attribute: AttributeProto) -> str:
     if attribute.s:
         return attribute.s.decode("utf-8", "replace")
     return f"{attribute.f:g}" if attribute.f else str(attribute.i)
-
-
-def _ops(wire: Wire, nodes: Spans, where: str, deepest: int) -> Iterator[GraphOp]:
-    if deepest <= 0:
-        return
-    for span in nodes:
-        node, parts = wire.split(span, NodeProto, (_ATTRIBUTES,))
-        name = node.name or ", ".join(node.output)
-        yield GraphOp(_qualified(node.domain, node.op_type), name, where)
-        for part in parts[_ATTRIBUTES]:
-            _, graphs = wire.split(part, AttributeProto, (_SUBGRAPH, _SUBGRAPHS))
-            for graph in (*graphs[_SUBGRAPH], *graphs[_SUBGRAPHS]):
-                _, below = wire.split(graph, GraphProto, (_NODES, _INITIALIZERS, _SPARSE))
-                yield from _ops(wire, below[_NODES], f"{where}, body of {name}", deepest - 1)
 
 
 def _qualified(domain: str, name: str) -> str:

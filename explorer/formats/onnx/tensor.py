@@ -81,14 +81,19 @@ class StoredTensor:
 
 
 def stored_tensor(
-    file: ProtoFile, wire: Wire, span: Span, path: str = "", role: Role = Role.WEIGHT
+    file: ProtoFile,
+    wire: Wire,
+    span: Span,
+    path: str = "",
+    role: Role = Role.WEIGHT,
+    prefix: str = "",
 ) -> StoredTensor:
-    """The tensor whose message is ``span``, by its own name where no path is given.
+    """The tensor whose message is ``span``: by ``path``, or by its own name after ``prefix``.
 
     Raises `WireError` where it is no message.
     """
     header, spans = wire.split(span, TensorProto, _VALUES)
-    path = path or header.name or f"tensor at byte {span.start}"
+    path = path or prefix + (header.name or f"tensor at byte {span.start}")
     shape = tuple(header.dims)
     dtype = dtype_name(header.data_type)
     if header.data_location == TensorProto.EXTERNAL:
