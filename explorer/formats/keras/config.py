@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 from explorer.formats.artifact import Layer, Shape, Tri
 from explorer.formats.json_tree import as_mapping
 from explorer.formats.keras import keras1
+from explorer.formats.keras.own_classes import is_own
 from explorer.formats.keras.shapes import output_shape
 
 _MERGE = "Merge"
@@ -44,6 +45,12 @@ class LayerConfig:
     input_shape: Shape = None
     consumed: tuple[tuple[str, Shape], ...] = ()
     layers: tuple[LayerConfig, ...] = ()
+    is_own: bool = True
+
+    @property
+    def own_class(self) -> str:
+        """Its class where that is Keras's own; a person's of the same name may do anything."""
+        return self.class_name if self.is_own else ""
 
     @property
     def is_chain(self) -> bool:
@@ -90,6 +97,7 @@ def _read(value: Any, deepest: int) -> LayerConfig | None:
         input_shape=_input_shape(value, config),
         consumed=tuple((name, shape) for name, number, shape in found if number == 0),
         layers=_read_all(below, deepest - 1),
+        is_own=is_own(value),
     )
 
 
@@ -247,7 +255,7 @@ def _shapes_of(
     if layer.class_name == "InputLayer":
         return [layer.input_shape]
     if not layer.layers:
-        return [output_shape(layer.class_name, {**shared, **layer.config}, inputs)]
+        return [output_shape(layer.own_class, {**shared, **layer.config}, inputs)]
     if layer.class_name == _MERGE:
         branches = [_shapes_of(branch, [None], shared)[0] for branch in layer.layers]
         return [output_shape(layer.class_name, layer.config, branches)]
