@@ -112,6 +112,7 @@ def _signature_tensors(tensors: Sequence[SignatureTensor]) -> list[Json]:
             "dtype": tensor.dtype,
             "shape": _shape(tensor.shape),
             "graph_tensor": tensor.graph_tensor,
+            **({"default": tensor.default} if tensor.default else {}),
         }
         for tensor in tensors
     ]

@@ -128,10 +128,11 @@ def _function_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
 def _rows_of_signature(signature: Signature) -> Iterator[Sequence[str]]:
     tags = ",".join(signature.tag_set)
     tensors = [("input", t) for t in signature.inputs] + [("output", t) for t in signature.outputs]
-    yield "signature", signature.key, tags, "", "", signature.method
+    yield "signature", signature.key, tags, "", "", signature.method, ""
     for side, tensor in tensors:
         shape = tuple_text(tensor.shape)
-        yield side, signature.key, tensor.name, tensor.dtype, shape, tensor.graph_tensor
+        described = tensor.name, tensor.dtype, shape, tensor.graph_tensor, tensor.default
+        yield side, signature.key, *described
 
 
 def _rows_of_function(function: SavedFunction) -> Iterator[Sequence[str]]:
@@ -200,7 +201,7 @@ def _row_of_node(node: Node, level: int) -> Sequence[str]:
 _SECTIONS = {
     "signatures": _Section(
         "Signatures",
-        ("", "Key", "Name", "dtype", "Shape", "Graph tensor or method"),
+        ("Part", "Key", "Name or tags", "dtype", "Shape", "Graph tensor or method", "Default"),
         _signature_rows,
     ),
     "functions": _Section(

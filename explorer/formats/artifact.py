@@ -129,12 +129,16 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class SignatureTensor:
-    """One input or output of a signature; ``graph_tensor`` as in ``StatefulPartitionedCall:0``."""
+    """One input or output of a signature; ``graph_tensor`` as in ``StatefulPartitionedCall:0``.
+
+    An input with a ``default``, told as text, need not be given.
+    """
 
     name: str
     dtype: str
     shape: Shape
     graph_tensor: str = ""
+    default: str = ""
 
 
 @dataclass(frozen=True, slots=True)

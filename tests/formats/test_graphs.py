@@ -214,8 +214,10 @@ def test_signatures_of_ragged_and_sparse_tensors_have_types_and_shapes(made: Pat
 
 
 def test_a_default_of_a_signature_is_shown(made: Path) -> None:
-    root = artifact_of(made, "with_default").root
-    (graph,) = below(root, "saved_model.pb").children()
+    artifact = artifact_of(made, "with_default")
+    (scale,) = (s for s in artifact.signatures if s.key == "scale")
+    assert {t.name: t.default for t in scale.inputs} == {"x": "", "by": "float32 () = 0.5000"}
+    (graph,) = below(artifact.root, "saved_model.pb").children()
     assert dict(below(graph, "scale").attributes())["default of by"] == "float32 () = 0.5000"
 
 

@@ -17,6 +17,7 @@ from explorer.formats.graph.tensor_proto import default_text
 from explorer.formats.graph.tf_types import dtype_name, shape_of
 from explorer.formats.protobuf.wire import ProtoFile, Span, Wire, WireError, parsed
 from explorer.formats.schema import saved_model_pb2 as pb
+from explorer.formats.schema.tensor_pb2 import TensorProto
 
 INIT_SIGNATURE = "__saved_model_init_op"
 _GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
@@ -46,16 +47,11 @@ class StoredMetaGraph:
                 key,
                 signature.method_name,
                 self.tags,
-                _tensors(signature.inputs),
+                _tensors(signature.inputs, signature.defaults),
                 _tensors(signature.outputs),
             )
             for key, signature in sorted(self.message.signature_def.items())
         ]
-
-    def defaults(self, key: str) -> list[tuple[str, str]]:
-        """The inputs of a signature that need not be given, each with what it is then."""
-        defaults = self.message.signature_def[key].defaults
-        return [(name, default_text(tensor)) for name, tensor in sorted(defaults.items())]
 
     def has_signatures(self) -> bool:
         """Whether there is any that a person can call."""
@@ -139,11 +135,19 @@ def meta_graphs_of(file: ProtoFile) -> list[StoredMetaGraph]:
 
 
 _META_GRAPHS = pb.SavedModel.META_GRAPHS_FIELD_NUMBER
+_NO_DEFAULTS: Mapping[str, TensorProto] = {}
 
 
-def _tensors(tensors: Mapping[str, pb.TensorInfo]) -> tuple[SignatureTensor, ...]:
+def _tensors(
+    tensors: Mapping[str, pb.TensorInfo], defaults: Mapping[str, TensorProto] = _NO_DEFAULTS
+) -> tuple[SignatureTensor, ...]:
     return tuple(
-        SignatureTensor(name, *_type_and_shape(info), ", ".join(tensor_names(info)))
+        SignatureTensor(
+            name,
+            *_type_and_shape(info),
+            ", ".join(tensor_names(info)),
+            default_text(defaults[name]) if name in defaults else "",
+        )
         for name, info in sorted(tensors.items())
     )
 

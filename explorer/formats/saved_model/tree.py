@@ -69,10 +69,7 @@ def meta_graph_children(
 ) -> list[Node]:
     """The nodes of the parts of a meta graph."""
     graph = meta_graph.graph
-    children = [
-        signature_node(signature, partial(meta_graph.defaults, signature.key))
-        for signature in meta_graph.signatures
-    ]
+    children = list(map(signature_node, meta_graph.signatures))
     if graph.functions:
         children.append(functions_node(graph))
     if objects.saved.nodes:
@@ -85,8 +82,8 @@ def meta_graph_children(
 # Signatures
 
 
-def signature_node(signature: Signature, defaults: Callable[[], Attributes] = list) -> Node:
-    """A signature, with its inputs and outputs below it; ``defaults`` tells those of its inputs."""
+def signature_node(signature: Signature) -> Node:
+    """A signature, with its inputs and outputs below it."""
     sides = [("input", signature.inputs), ("output", signature.outputs)]
     method = signature.method.rpartition("/")[2]
     return Node(
@@ -100,7 +97,7 @@ def signature_node(signature: Signature, defaults: Callable[[], Attributes] = li
             ("method", signature.method),
             ("tag set", ", ".join(signature.tag_set)),
             *((f"{s} {t.name}", _tensor_text(t)) for s, tensors in sides for t in tensors),
-            *((f"default of {name}", text) for name, text in defaults()),
+            *((f"default of {t.name}", t.default) for t in signature.inputs if t.default),
         ],
         source=NodeList([_tensor_node(s, t) for s, tensors in sides for t in tensors]),
     )
