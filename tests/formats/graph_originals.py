@@ -157,6 +157,15 @@ def without_variables(out: Path) -> None:
     tf.saved_model.save(module, str(out), signatures=module.look)
 
 
+def without_checkpoint(whole: Path, out: Path) -> None:
+    """A model without its folder of variables, and what TensorFlow says when it loads it."""
+    shutil.copytree(whole, out, ignore=shutil.ignore_patterns("variables"))
+    try:
+        tf.saved_model.load(str(out))
+    except FileNotFoundError as error:
+        (out.parent.parent / "refusal.txt").write_text(str(error))
+
+
 class Point(NamedTuple):
     x: Any
     y: Any
@@ -267,6 +276,7 @@ def main(out: Path) -> None:
     assembled(models / "assembled", as_text=False)
     assembled(models / "assembled_text", as_text=True)
     without_variables(models / "without_variables")
+    without_checkpoint(models / "without_variables", models / "without_checkpoint")
     structured(models / "structured")
     shutil.copytree(models / "structured", models / "with_default")
     with_default(models / "with_default")

@@ -159,6 +159,14 @@ def without_collections(data: bytes) -> bytes:
     return model.SerializeToString()
 
 
+def test_a_model_of_tensorflow_2_is_not_whole_without_its_checkpoint(made: Path) -> None:
+    assert "variables/variables" in (made / "refusal.txt").read_text()
+    artifact = open_artifact(str(made / "models" / "without_checkpoint"))
+    walk(artifact.root)
+    assert artifact.notes[0].startswith("variables/variables.index is missing, which TensorFlow")
+    assert [*problems(artifact)] == ["variables/variables.index"]
+
+
 @pytest.mark.parametrize("damage", [empty, cut, make_folder, make_pipe])
 def test_a_damaged_fingerprint_is_named(damage: Damage, tmp_path: Path) -> None:
     folder = copy_of("tf213/two", tmp_path)

@@ -113,7 +113,7 @@ class SavedModelContent:
 
     @cached_property
     def _variables(self) -> StoredVariables | str:
-        """The stored variables, or why they cannot be read; empty text where there are none."""
+        """The stored variables, or why they cannot be read; empty text where none were saved."""
         try:
             if not self.storage.has(f"{VARIABLES_PREFIX}.index"):
                 return self._why_no_variables()
@@ -123,13 +123,20 @@ class SavedModelContent:
         return StoredVariables(bundle, self.objects.graph_for, self.objects.variable_details)
 
     def _why_no_variables(self) -> str:
+        """TensorFlow 2 stores its object graph even where there is no variable beside it.
+
+        Source: ``save_and_return_nodes`` in ``tensorflow/python/saved_model/save.py``.
+        """
         count = self._declared_variables
-        if not count or not self.storage.is_folder:
+        hashed = self.fingerprint is not None and self.fingerprint.checkpoint_hash
+        if not self.storage.is_folder or not (count or self.objects.saved.nodes or hashed):
             return ""
-        return (
-            f"{VARIABLES_PREFIX}.index is missing, so the values of "
-            f"{count_text(count, 'variable')} are not here. Copy the folder variables as well."
+        lost = (
+            f"so the values of {count_text(count, 'variable')} are not here"
+            if count
+            else "which TensorFlow wrote though there are no variables, and needs to load the model"
         )
+        return f"{VARIABLES_PREFIX}.index is missing, {lost}. Copy the folder variables as well."
 
     @property
     def variables(self) -> StoredVariables | None:
@@ -149,7 +156,7 @@ class SavedModelContent:
         return [*stored, *self._constants()]
 
     def _has_variables(self) -> bool:
-        """TensorFlow 2 stores its object graph even where there is no variable beside it."""
+        """Whether there are any beside the object graph."""
         stored = self.variables.tensors() if self.variables else ()
         named = any(tensor.path != OBJECT_GRAPH_KEY for tensor in stored)
         return named or bool(self._declared_variables)
