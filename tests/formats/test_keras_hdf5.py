@@ -180,6 +180,49 @@ def test_layer_names_with_slashes(tmp_path: Path, opened: Any) -> None:
         assert counted[-2:] == [(layer.name, layer.count_params()) for layer in layers]
 
 
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_layer_names_that_begin_with_those_of_others(tmp_path: Path, opened: Any) -> None:
+    tf_keras = keras_originals.line("tf_keras")
+    inputs = x = tf_keras.Input((4,))
+    for units, name in enumerate(("block", "block/part/last", "block/part"), 2):
+        x = tf_keras.layers.Dense(units, name=name)(x)
+    model = tf_keras.Model(inputs, tf_keras.layers.BatchNormalization(name="block/part/norm")(x))
+    model.compile("adam", "mse")
+    model.fit(np.zeros((1, 4)), np.zeros((1, 4)), verbose=0)
+    model.save(tmp_path / "model.h5")
+    model.save_weights(tmp_path / "weights.h5")
+    for name in ("model.h5", "weights.h5"):
+        artifact = opened(tmp_path / name)
+        weights = [t for t in artifact.tensors() if t.role is Role.WEIGHT]
+        names = {weight.name.partition(":")[0] for weight in model.weights}
+        assert {tensor.label for tensor in weights} == names
+        counted = [(layer.name, layer.parameters) for layer in artifact.layers()]
+        assert counted[1:] == [(layer.name, layer.count_params()) for layer in model.layers[1:]]
+    slots = {t.label for t in opened(tmp_path / "model.h5").tensors() if "·" in t.label}
+    trained = [weight.name.partition(":")[0] for weight in model.trainable_weights]
+    assert slots == {f"{name} · Adam/{slot}" for name in trained for slot in "mv"}
+
+
+def test_a_models_own_weights_and_those_named_after_it(tmp_path: Path, opened: Any) -> None:
+    keras = keras_originals.line("keras")
+
+    class Scaled(keras.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__(name="scaled")
+            self.dense = keras.layers.Dense(2, name="dense")
+            self.scale = self.add_weight(name="scale", shape=(2,))
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs) * self.scale
+
+    model = Scaled()
+    model(np.zeros((1, 3)))
+    model.save(tmp_path / "model.h5")
+    labels = {tensor.label for tensor in opened(tmp_path / "model.h5").tensors()}
+    assert labels == {weight.path for weight in model.weights}
+    assert "scaled/dense/kernel" in labels
+
+
 def test_missing_weights_are_said(tmp_path: Path, opened: Any) -> None:
     model = keras_originals.functional(keras_originals.line("tf_keras"))
     path = tmp_path / "w.h5"

@@ -244,6 +244,7 @@ def test_a_shard_cut_short(tmp_path: Path, opened: Any) -> None:
     shard.write_bytes(shard.read_bytes()[:-20])
     artifact = opened(tmp_path / "web")
     np.testing.assert_array_equal(artifact.tensors()[0].read(), array)
+    assert artifact.contents.weights is Tri.PARTLY
     with pytest.raises(TensorUnreadable, match="ends at byte 256 of its group, whose 1 file hold"):
         artifact.tensors()[1].read()
     assert [c.problem for c in artifact.checks() if c.where == shard.name and c.problem] == [

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from explorer.formats.artifact import Layer, Shape, Tri
+from explorer.formats.artifact import Shape, Tri
 from explorer.formats.json_tree import as_mapping
 from explorer.formats.keras import keras1
 from explorer.formats.keras.own_classes import is_own
@@ -197,11 +197,11 @@ def output_shapes(model: LayerConfig, given: Sequence[Shape] = ()) -> dict[str, 
     ``given`` is what the model takes, where another one holds it. Of several outputs the first
     counts, and of several calls.
     """
-    shapes = _Shapes(model, given)
+    shapes = Shapes(model, given)
     return {layer.name: shapes.of(layer.name, 0) for layer in model.layers}
 
 
-class _Shapes:
+class Shapes:
     """What each layer of a model takes and gives, worked out in order."""
 
     def __init__(self, model: LayerConfig, given: Sequence[Shape]) -> None:
@@ -259,7 +259,7 @@ def _shapes_of(
     if layer.class_name == _MERGE:
         branches = [_shapes_of(branch, [None], shared)[0] for branch in layer.layers]
         return [output_shape(layer.class_name, layer.config, branches)]
-    inner = _Shapes(layer, inputs)
+    inner = Shapes(layer, inputs)
     if layer.is_chain:
         return [inner.of(layer.layers[-1].name, 0)]
     return [inner.of(name, number) for name, number in _outputs(layer)] or [None]
@@ -277,62 +277,7 @@ def _outputs(model: LayerConfig) -> Iterator[tuple[str, int]]:
             yield tensor[0], tensor[2]
 
 
-# Layers with their parameters
-
-CountAt = Callable[[Place], int | None]
-"""How many numbers the weights of the layer at a place hold; ``None`` where none are found."""
-
-
-def make_layers(model: LayerConfig, count_at: CountAt, total: int | None) -> tuple[Layer, ...]:
-    """The layers of a model. ``total`` is how many numbers they hold together, if known.
-
-    A layer without weights of its own holds 0, but only where the others account for ``total``, or
-    lie in a model that is not stored by its name; else its weights may be there under another
-    name, and the count is ``None``.
-    """
-    return _layers(model, Place((), ""), count_at, total, ())
-
-
-def _layers(
-    model: LayerConfig,
-    place: Place,
-    count_at: CountAt,
-    total: int | None,
-    given: Sequence[Shape],
-) -> tuple[Layer, ...]:
-    shapes = _Shapes(model, given)
-    places = _places(model, place)
-    counts = [count_at(below) if below.names else None for below in places]
-    children = [
-        _layers(layer, below, count_at, count, shapes.inputs[layer.name])
-        for layer, below, count in zip(model.layers, places, counts, strict=True)
-    ]
-    counts = [
-        _sum(layers) if count is None and layers else count
-        for count, layers in zip(counts, children, strict=True)
-    ]
-    found = sum(count or 0 for count in counts)
-    is_all = found == total or bool(total is None and found and place.store)
-    absent = 0 if is_all else None
-    return tuple(
-        Layer(
-            name=layer.name,
-            class_name=layer.class_name,
-            output_shape=shapes.of(layer.name, 0),
-            parameters=absent if count is None else count,
-            children=layers,
-            inbound=before,
-        )
-        for layer, layers, count, before in zip(
-            model.layers, children, counts, inbound_layers(model), strict=True
-        )
-    )
-
-
-def _sum(layers: Sequence[Layer]) -> int | None:
-    """How many numbers layers hold together, if that is known of each."""
-    counts = [layer.parameters for layer in layers]
-    return None if None in counts else sum(count or 0 for count in counts)
+# Places
 
 
 def inbound_layers(model: LayerConfig) -> list[tuple[str, ...]]:
@@ -344,7 +289,7 @@ def inbound_layers(model: LayerConfig) -> list[tuple[str, ...]]:
     return [tuple(n for n in layer.inbound if n in beside) for layer in model.layers]
 
 
-def _places(model: LayerConfig, place: Place) -> list[Place]:
+def places_in(model: LayerConfig, place: Place) -> list[Place]:
     """Keras 3 names a layer's group after its class, numbered in order, whatever its name.
 
     Keras 1 stores what lies in the branches of a merge as if it lay beside it.
@@ -363,7 +308,7 @@ def places(model: LayerConfig) -> Iterator[tuple[LayerConfig, Place]]:
     pending: list[tuple[LayerConfig, Place]] = [(model, Place((), ""))]
     while pending:
         parent, place = pending.pop()
-        for layer, below in zip(parent.layers, _places(parent, place), strict=True):
+        for layer, below in zip(parent.layers, places_in(parent, place), strict=True):
             yield layer, below
             if layer.layers:
                 pending.append((layer, below))

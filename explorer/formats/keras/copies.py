@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 
 from explorer.formats.artifact import Tensor, TensorUnreadable
-from explorer.formats.keras.weights import layer_of
+from explorer.formats.keras.weights import LayerGroups
 
 _COMPARED = 1 << 14
 """Of each weight so many values are compared at the most."""
@@ -25,30 +25,28 @@ Weights = dict[str, Tensor]
 """The weights of one layer by their names."""
 
 
-def copies(tensors: Sequence[Tensor], groups: Sequence[str]) -> frozenset[str]:
+def copies(tensors: Sequence[Tensor], groups: LayerGroups) -> frozenset[str]:
     """The paths of the weights that stand again, under the same name and with the same values.
 
-    ``groups`` are the paths of the groups of the layers, in the order in which the first counts.
-    Weights that hold one value throughout, as new biases do, are copies only beside others that
-    are.
+    In the order of the groups' names the first counts. Weights that hold one value throughout, as
+    new biases do, are copies only beside others that are.
     """
-    by_scope = _by_scope(tensors, {group: number for number, group in enumerate(groups)})
+    by_scope = _by_scope(tensors, groups)
     shared = [[found[key] for key in sorted(found)] for found in by_scope if len(found) > 1]
     if sum(map(len, chain.from_iterable(shared))) > _MOST_COMPARED:
         return frozenset()
     return frozenset(tensor.path for found in shared for tensor in _repeated(found))
 
 
-def _by_scope(
-    tensors: Sequence[Tensor], groups: Mapping[str, int]
-) -> Iterable[Mapping[int, Weights]]:
+def _by_scope(tensors: Sequence[Tensor], groups: LayerGroups) -> Iterable[Mapping[int, Weights]]:
     """For each layer inside of others, such as ``within``, its weights by the group's number."""
+    numbers = {group: number for number, group in enumerate(groups.names)}
     found: dict[str, dict[int, Weights]] = {}
     for tensor in tensors:
-        group = layer_of(tensor.path, groups)
-        scope, _, name = tensor.path[len(group) + 1 :].rpartition("/")
+        group, place = groups.split(tensor.path)
+        scope, _, name = place.rpartition("/")
         if group and scope:
-            found.setdefault(scope, {}).setdefault(groups[group], {})[name] = tensor
+            found.setdefault(scope, {}).setdefault(numbers[group], {})[name] = tensor
     return found.values()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from explorer.formats.artifact import Role, Tensor
 from explorer.formats.checkpoint.optimizer_slots import SlotNames
-from explorer.formats.keras.weights import layer_of
+from explorer.formats.keras.weights import LayerGroups
 
 _OPTIMIZER = "optimizer_weights/"
 _TRAINING = "training/"
@@ -20,18 +20,13 @@ _TRAINING = "training/"
 _NUMBER = re.compile(r":\d+$")
 
 
-def group_labels(tensors: Sequence[Tensor], root: str, layers: Sequence[str]) -> Mapping[str, str]:
-    """The label of each tensor by its path; those without one are left out.
-
-    ``root`` is the path of the group that holds one group per layer, empty for the file itself.
-    """
+def group_labels(tensors: Sequence[Tensor], groups: LayerGroups) -> Mapping[str, str]:
+    """The label of each tensor by its path; those without one are left out."""
     names: dict[str, dict[str, str]] = {}
-    listed = set(layers)
     for tensor in tensors:
         if tensor.role is Role.WEIGHT:
-            place = tensor.path[len(root) + 1 if root else 0 :]
-            layer = layer_of(place, listed)
-            names.setdefault(layer, {})[tensor.path] = _plain(place[len(layer) + 1 :])
+            layer, name = groups.split(tensor.path)
+            names.setdefault(layer, {})[tensor.path] = _plain(name)
     labels = {path: label for layer in names for path, label in _in(layer, names[layer]).items()}
     by_name = {name: labels[path] for found in names.values() for path, name in found.items()}
     return {**labels, **_slot_labels(tensors, by_name)}
@@ -46,18 +41,18 @@ def _in(layer: str, names: Mapping[str, str]) -> dict[str, str]:
     if not layer:
         return dict(names)
     scopes = {name.partition("/")[0] for name in names.values() if "/" in name}
-    own = {layer}
-    if len(scopes) == 1:
-        own |= {scope for scope in scopes if re.fullmatch(re.escape(layer) + r"_\d+", scope)}
-    return {path: f"{layer}/{_without(name, layer, own)}" for path, name in names.items()}
+    renamed = len(scopes) == 1 and re.fullmatch(re.escape(layer) + r"_\d+", next(iter(scopes)))
+    return {
+        path: f"{layer}/{name.partition('/')[2]}" if renamed else _label(layer, name)
+        for path, name in names.items()
+    }
 
 
-def _without(name: str, layer: str, own: set[str]) -> str:
-    """A weight's name without that of its layer."""
-    scope, _, rest = name.partition("/")
-    if rest:
-        return rest if scope in own else name
-    return name.removeprefix(f"{layer}_") or name
+def _label(layer: str, name: str) -> str:
+    """A weight's name, with that of its layer before it where that is no part of it."""
+    if f"/{layer}/" in f"/{name}":
+        return name
+    return f"{layer}/{name.removeprefix(f'{layer}_') or name}"
 
 
 def _slot_labels(tensors: Sequence[Tensor], weights: Mapping[str, str]) -> dict[str, str]:

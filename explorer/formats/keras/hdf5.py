@@ -60,6 +60,8 @@ from explorer.formats.keras.store import (
     stored_name,
 )
 from explorer.formats.keras.weights import (
+    TOP_LEVEL,
+    LayerGroups,
     contents_of,
     group_layers,
     layer_of,
@@ -123,7 +125,7 @@ class _Layout:
             return Role.OTHER
         if not self.names:
             return store_role(path)
-        in_layer = layer_of(path, {*self.names, "top_level_model_weights"})
+        in_layer = layer_of(path, {*self.names, TOP_LEVEL})
         return Role.WEIGHT if in_layer else Role.OTHER
 
 
@@ -205,14 +207,13 @@ class _Reading:
             names = cache(partial(stored_name, self._file))
             groups = layer_groups(self._file)
             return StoreLabels(stored, names, self._place_of, layer_groups=groups).labelled()
-        labels = group_labels(stored, layout.root, layout.names)
+        labels = group_labels(stored, self._groups)
         return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in stored)
 
     def _counted_once(self) -> tuple[Tensor, ...]:
         """The tensors, of which a weight that is stored again counts as none."""
-        layout = self._layout
         weights = [tensor for tensor in self._labelled() if tensor.role is Role.WEIGHT]
-        again = copies(weights, [joined(layout.root, name) for name in layout.names])
+        again = copies(weights, self._groups)
         return tuple(
             replace(tensor, role=Role.OTHER) if tensor.path in again else tensor
             for tensor in self._labelled()
@@ -273,29 +274,34 @@ class _Reading:
     def _layers(self) -> tuple[Layer, ...]:
         layout = self._layout
         if layout.names or layout.model:
-            return group_layers(layout.model, layout.names, self._labelled(), layout.root)
+            return group_layers(layout.model, self._groups, self._labelled())
         if layout.format == "hdf5":
             return ()
         groups = layer_groups(self._file)
         names = partial(stored_name, self._file)
         return store_layers(None, self.tensors(), groups, names, self._place_of)
 
-    def _missing(self) -> list[str]:
-        """Weights that the attributes list, but the file does not hold."""
-        if not self._layout.names:
-            return []
-        stored = {tensor.path for tensor in self.tensors()}
-        missing: list[str] = []
+    @cached_property
+    def _groups(self) -> LayerGroups:
+        """The groups of the layers; one that is missing is listed as if it were a weight."""
+        layout = self._layout
+        listed: dict[str, str] = {}
         holder = self._holder()
-        for layer in self._layout.names:
-            above = f"{self._layout.root}/{layer}" if self._layout.root else layer
+        for layer in layout.names:
+            above = joined(layout.root, layer)
             try:
                 names = names_attribute(open_group(holder, layer), "weight_names")
+                listed.update((f"{above}/{name}", layer) for name in names)
             except KeyError:
-                missing.append(layer)
-                continue
-            missing += [name for name in names if f"{above}/{name}" not in stored]
-        return missing
+                listed[above] = layer
+        return LayerGroups(layout.root, layout.names, listed)
+
+    def _missing(self) -> list[str]:
+        """Weights that the attributes list, but the file does not hold."""
+        listed = self._groups.listed
+        stored = {tensor.path for tensor in self.tensors()} if listed else set()
+        above = joined(self._layout.root, "")
+        return [path.removeprefix(above) for path in listed if path not in stored]
 
     def _holder(self) -> Hdf5Object:
         """The group with a group per layer; the root where the one for it is missing."""

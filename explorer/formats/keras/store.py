@@ -16,7 +16,8 @@ from explorer.formats.artifact import Layer, Role, Tensor
 from explorer.formats.hdf5.file import HDF5_ERRORS, Hdf5File, text_attribute
 from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
 from explorer.formats.hdf5.tree import links_of, open_group
-from explorer.formats.keras.config import LayerConfig, Place, make_layers, places
+from explorer.formats.keras.config import LayerConfig, Place, places
+from explorer.formats.keras.layers import make_layers
 from explorer.formats.keras.variables import class_of_group
 from explorer.formats.keras.weights import parts_of
 

@@ -6,17 +6,19 @@ need to turn tensors into layers and contents is here.
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from explorer.formats.artifact import Contents, Layer, Role, Tensor, Tri
 from explorer.formats.contents import has_role, yes_if
-from explorer.formats.keras.config import CountAt, LayerConfig, Place, make_layers
+from explorer.formats.keras.config import LayerConfig
+from explorer.formats.keras.layers import make_layers
+from explorer.formats.keras.scopes import counts_by_scope
 
-_KERAS_1 = re.compile(
-    r"(.+)_(?:[WUbV](?:_[a-z]+)?|alphas?|gamma|beta|running_mean|running_std|(?:depth|point)wise_kernel)"
-    r"(?:_\d+)?(?::\d+)?"
-)
+TOP_LEVEL = "top_level_model_weights"
+"""The group of what a model holds beside its layers."""
 
 
 def parts_of(path: str) -> list[str]:
@@ -25,59 +27,49 @@ def parts_of(path: str) -> list[str]:
 
 
 def layer_of(path: str, names: Container[str]) -> str:
-    """Which of the layers named a path belongs to; a name may itself hold slashes."""
+    """The longest of the names that a path begins with, since a name may itself hold slashes."""
     parts = path.split("/")
-    starts = ("/".join(parts[:end]) for end in range(1, len(parts)))
+    starts = ("/".join(parts[:end]) for end in range(len(parts) - 1, 0, -1))
     return next((start for start in starts if start in names), "")
 
 
-def group_layers(
-    model: LayerConfig | None, names: Sequence[str], tensors: Sequence[Tensor], root: str
-) -> tuple[Layer, ...]:
-    """The layers of a config, or just ``names`` without one, with the numbers in their groups.
+@dataclass(frozen=True)
+class LayerGroups:
+    """The groups of the layers ``names`` below the one at ``root``, empty for the file itself.
 
-    ``root`` is the path of the group that holds one group per layer, empty for the file itself.
+    ``listed`` says of the weights that the attributes list, by their paths, which layer does.
     """
-    by_layer = _by_layer(tensors, root, set(names))
-    totals = {name: sum(t.element_count for t in found) for name, found in by_layer.items()}
+
+    root: str
+    names: Sequence[str]
+    listed: Mapping[str, str]
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset((*self.names, TOP_LEVEL))
+
+    def split(self, path: str) -> tuple[str, str]:
+        """The layer that a weight lies in, and its name there; no layer for the model's own."""
+        place = path[len(self.root) + 1 if self.root else 0 :]
+        layer = self.listed.get(path) or layer_of(place, self._names)
+        name = place[len(layer) + 1 :] if layer else place
+        return ("" if layer == TOP_LEVEL else layer), name
+
+
+def group_layers(
+    model: LayerConfig | None, groups: LayerGroups, tensors: Sequence[Tensor]
+) -> tuple[Layer, ...]:
+    """The layers of a config, or of the groups without one, with the numbers in them."""
+    weights = [tensor for tensor in tensors if tensor.role is Role.WEIGHT]
+    found = [(*groups.split(tensor.path), tensor.element_count) for tensor in weights]
     if model is None or not model.layers:
-        return tuple(Layer(name, "", parameters=totals.get(name, 0)) for name in names)
+        totals = Counter[str]()
+        for group, _, count in found:
+            totals[group] += count
+        return tuple(Layer(name, "", parameters=totals[name]) for name in groups.names)
     listed = {layer.name for layer in model.layers}
-    total = sum(count for name, count in totals.items() if name in listed)
-    return make_layers(model, _group_count_at(by_layer), total)
-
-
-def _group_count_at(by_layer: Mapping[str, list[Tensor]]) -> CountAt:
-    def count_at(place: Place) -> int | None:
-        found = by_layer.get(place.names[0], [])
-        counts = _counts_in(found, set(place.names[1:])) or _counts_in(found, {place.names[-1]})
-        return sum(counts) if counts else None
-
-    return count_at
-
-
-def _counts_in(tensors: Sequence[Tensor], layers: set[str]) -> list[int]:
-    """The sizes of what lies in layers inside of others; models in models are left out of names."""
-    return [tensor.element_count for tensor in tensors if _lies_in(tensor.path, layers)]
-
-
-def _lies_in(path: str, layers: set[str]) -> bool:
-    """Whether a weight is of a layer inside of others; Keras 1 writes ``dense_1_W`` for its own."""
-    *above, name = parts_of(path)
-    missing = layers.difference(above)
-    found = _KERAS_1.fullmatch(name)
-    return missing <= ({found[1]} if found else set())
-
-
-def _by_layer(
-    tensors: Sequence[Tensor], root: str, names: Container[str]
-) -> dict[str, list[Tensor]]:
-    skipped = len(root) + 1 if root else 0
-    found: dict[str, list[Tensor]] = {}
-    for tensor in tensors:
-        if tensor.role is Role.WEIGHT:
-            found.setdefault(layer_of(tensor.path[skipped:], names), []).append(tensor)
-    return found
+    total = sum(count for group, _, count in found if group in listed)
+    return make_layers(model, counts_by_scope(model, found), total)
 
 
 def contents_of(

@@ -35,11 +35,10 @@ from explorer.formats.json_tree import as_mapping, as_text, json_children, json_
 from explorer.formats.keras.config import (
     LayerConfig,
     architecture,
-    make_layers,
-    places,
     read_config,
 )
-from explorer.formats.keras.weights import layer_of
+from explorer.formats.keras.layers import make_layers
+from explorer.formats.keras.scopes import counts_by_scope
 from explorer.formats.nodes import signature_node, tensor_nodes
 from explorer.formats.registry import Match
 from explorer.formats.schema import tensor_pb2
@@ -168,7 +167,7 @@ class _Model:
 
     def contents(self, signatures: Sequence[Signature]) -> Contents:
         """What the two parts hold."""
-        missing = any(group.shards.missing for group in self.groups)
+        missing = any(weight.problem for group in self.groups for weight in group.weights)
         weights = has_role(self.tensors, Role.WEIGHT)
         compiled = bool(self.topology.get("training_config"))
         return Contents(
@@ -300,18 +299,8 @@ def _size(value: Any) -> int | None:
 
 
 def _layers(model: LayerConfig, tensors: Sequence[Tensor]) -> tuple[Layer, ...]:
-    inside: dict[tuple[str, ...], set[str]] = {}
-    for layer, place in places(model):
-        for end in range(1, len(place.names) + 1):
-            inside.setdefault(place.names[:end], set()).add(layer.name)
-    names = set().union(*inside.values())
-    totals: Counter[str] = Counter()
-    for tensor in tensors:
-        totals[layer_of(tensor.path, names)] += tensor.element_count
-
-    def count(names: set[str]) -> int | None:
-        found = [totals[name] for name in names if name in totals]
-        return sum(found) if found else None
-
+    """The layers with their numbers; a name that several weights have tells of none of them."""
+    uses = Counter(tensor.path for tensor in tensors)
+    named = [("", t.path, t.element_count) for t in tensors if uses[t.path] == 1]
     total = sum(tensor.element_count for tensor in tensors)
-    return make_layers(model, lambda place: count(inside[place.names]), total)
+    return make_layers(model, counts_by_scope(model, named), total)
