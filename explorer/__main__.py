@@ -13,8 +13,11 @@ def main() -> int:
     In the packaged app all of them are this one executable, so the choice is made before anything
     of Qt or TensorFlow is imported.
     """
+    _open_missing_streams()
     if getattr(sys, "frozen", False):
-        _prepare_frozen()
+        import multiprocessing
+
+        multiprocessing.freeze_support()
     if sys.argv[1:2] == ["--worker"]:
         from explorer.engine import worker
 
@@ -24,13 +27,10 @@ def main() -> int:
     return cli.main(sys.argv[1:])
 
 
-def _prepare_frozen() -> None:
-    """Serve children of `multiprocessing`, and give a program without a console its streams."""
-    import multiprocessing
-
-    multiprocessing.freeze_support()
+def _open_missing_streams() -> None:
+    """Let what is printed go nowhere where there is no stream, as in a windowed program."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # a windowed program on Windows
+        if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 

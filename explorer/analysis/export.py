@@ -83,7 +83,7 @@ def _fixed_width(values: np.ndarray) -> np.ndarray:
     texts = [bytes(text) for text in values.ravel()]
     if any(text.endswith(b"\0") for text in texts):
         raise TensorUnreadable(
-            "The strings end in zero bytes, which a .npy file cannot keep. Copy them from the "
-            "Values tab instead."
+            "The strings end in zero bytes, which a .npy file cannot keep. Look at them and copy "
+            "them as text instead."
         )
     return np.array(texts, dtype=np.bytes_).reshape(values.shape)

@@ -192,14 +192,18 @@ def locate(
 
 
 def at_path(root: Node, path: str) -> Node | None:
-    """The node that the names in ``path``, with slashes between, lead to from ``root``."""
-    node = root
-    for name in path.split("/"):
-        below = next((child for child in node.children() if child.name == name), None)
-        if below is None:
-            return None
-        node = below
-    return node
+    """The node that the names in ``path``, with slashes between, lead to from ``root``.
+
+    A name may have slashes in it, as those of operations have.
+    """
+    for child in root.children():
+        if path == child.name:
+            return child
+        if path.startswith(f"{child.name}/"):
+            below = at_path(child, path.removeprefix(f"{child.name}/"))
+            if below is not None:
+                return below
+    return None
 
 
 def _meant(hit: Hit, query: Query) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,12 +28,20 @@ COMMANDS = {
 }
 
 
+_STATUS_OF_SIGINT = 130
+"""As a shell tells it of a command that was interrupted."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run what ``arguments`` ask for; returns the exit status.
 
     0 if all is well, 1 where ``verify`` finds damage or ``scan`` danger, 2 for what cannot be
     read, arguments that are wrong, and a machine that cannot show a window.
     """
+    misspelt = _misspelt(arguments)
+    if misspelt:
+        print(f"mfx: {misspelt}", file=sys.stderr)
+        return 2
     command = COMMANDS.get(arguments[0]) if arguments else None
     name = command.module if command else "window"
     module = importlib.import_module(f"explorer.cli.{name}")
@@ -38,7 +49,19 @@ def main(arguments: Sequence[str]) -> int:
         status: int = module.run(arguments[1:] if command else arguments)
     except SystemExit as end:  # argparse, after --help and after wrong arguments
         return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return _STATUS_OF_SIGINT
     return status
+
+
+def _misspelt(arguments: Sequence[str]) -> str:
+    """What to say of a first argument that is no command and no file, but nearly a command."""
+    first = arguments[0] if arguments else "-"
+    close = difflib.get_close_matches(first, COMMANDS, n=1)
+    if not close or first in COMMANDS or not first.isalpha() or os.path.lexists(first):
+        return ""
+    meant = " ".join([close[0], *arguments[1:]])
+    return f"{first} is no command, and no file of that name is here. Did you mean mfx {meant}?"
 
 
 def command_list() -> str:

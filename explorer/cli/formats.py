@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from explorer.cli.output import Output
+from explorer.cli.output import Output, printed
 from explorer.formats.registry import FORMATS
 
 
@@ -17,6 +17,10 @@ def run(arguments: Sequence[str]) -> int:
         "endings only say what is tried first.",
     )
     parser.parse_args(arguments)
+    return printed(_print_formats)
+
+
+def _print_formats() -> int:
     rows = [(f.name, " ".join(filter(None, f.endings)), f.looks_for) for f in FORMATS]
     Output().table(("Format", "Endings", "Recognised by"), rows)
     return 0

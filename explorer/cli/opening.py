@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
-from explorer.cli.output import report_unreadable, silence_output
+from explorer.cli.output import printed, report_unreadable
 from explorer.formats.artifact import Artifact, TensorUnreadable, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 
-_STATUS_OF_SIGPIPE = 141
-"""As a shell tells it of a command whose reader, such as ``head``, has seen enough."""
+_NO_STREAM = (
+    "A model is read by pieces from all over it, which standard input cannot give. Write it to a "
+    "file first and name that, or ./- for a file of that name."
+)
 
 
 def with_artifact(path: str, work: Callable[[Artifact], int], damaged: int = 2) -> int:
@@ -20,11 +21,11 @@ def with_artifact(path: str, work: Callable[[Artifact], int], damaged: int = 2) 
     known, but which is damaged.
     """
     try:
+        if path == "-":
+            raise UnreadableArtifact(_NO_STREAM)
         artifact = open_artifact(path)
         try:
-            status = work(artifact)
-            sys.stdout.flush()
-            return status
+            return printed(lambda: work(artifact))
         finally:
             artifact.close()
     except UnreadableArtifact as error:
@@ -32,10 +33,4 @@ def with_artifact(path: str, work: Callable[[Artifact], int], damaged: int = 2) 
         return damaged if error.damaged else 2
     except TensorUnreadable as error:
         report_unreadable(UnreadableArtifact(str(error)))
-    except BrokenPipeError:
-        silence_output()
-        return _STATUS_OF_SIGPIPE
-    except OSError as error:  # the readers turn theirs into the above
-        print(f"mfx: the output cannot be written: {error.strerror or error}.", file=sys.stderr)
-        silence_output()
-    return 2
+        return 2

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.text import visible
+
+_STATUS_OF_SIGPIPE = 141
+"""As a shell tells it of a command whose reader, such as ``head``, has seen enough."""
 
 _STYLES = {"danger": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -23,7 +26,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of the program's own words, control characters of files taken out."""
-        print(self._encoded(visible(text)), file=self._stream)
+        print(self._carried(text), file=self._stream)
 
     def block(self, text: str) -> None:
         """Several lines that are the program's own from beginning to end."""
@@ -32,7 +35,7 @@ class Output:
     def heading(self, text: str) -> None:
         """The title of a section, with an empty line before it."""
         if self.is_terminal:
-            self._console_print(f"\n{visible(text)}", "bold")
+            self._console_print(f"\n{self._carried(text)}", "bold")
         else:
             self.block(f"\n{visible(text)}")
 
@@ -43,12 +46,12 @@ class Output:
 
         The first cell of ``graded`` rows says how bad or how weighty it is, by its colour too.
         """
-        cells = [[visible(cell) for cell in row] for row in rows]
+        cells = [[self._carried(cell) for cell in row] for row in rows]
         if self.is_terminal and cells:
             self._rich_table(columns, cells, _STYLES if graded else {})
         else:
             for row in cells:
-                print(self._encoded("\t".join(row)), file=self._stream)
+                print("\t".join(row), file=self._stream)
 
     def _rich_table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
@@ -72,6 +75,9 @@ class Output:
         from rich.console import Console
 
         Console(file=self._stream, highlight=False, markup=False).print(content, style=style)
+
+    def _carried(self, text: str) -> str:
+        return self._encoded(visible(text))
 
     def _encoded(self, text: str) -> str:
         """The text in characters that the stream can carry."""
@@ -112,6 +118,21 @@ def report_unreadable(error: UnreadableArtifact) -> None:
             output.line(f"{reader}: {reason}")
 
 
-def silence_output() -> None:
+def printed(work: Callable[[], int]) -> int:
+    """The exit status of ``work``, or what a shell expects where its output cannot be written."""
+    try:
+        status = work()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _silence_output()
+        return _STATUS_OF_SIGPIPE
+    except OSError as error:  # the readers turn theirs into the above
+        aside(f"the output cannot be written: {error.strerror or error}.")
+        _silence_output()
+        return 2
+
+
+def _silence_output() -> None:
     """Let the interpreter end without a word where its output goes nowhere any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from explorer.analysis.search import at_path
 from explorer.analysis.slicing import parse_slice
 from explorer.analysis.statistics import summarize
 from explorer.cli.opening import with_artifact
-from explorer.cli.output import Output, progress
+from explorer.cli.output import Output, aside, progress
 from explorer.formats.artifact import Artifact, Selection, Tensor, UnreadableArtifact
 from explorer.formats.selection import chosen
 from explorer.formats.text import array_text, bytes_text, tuple_text
@@ -38,8 +37,17 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--slice", metavar="S", help='a part of it, such as "0,:,3" or "-1,::2"')
     parser.add_argument("--stats", action="store_true", help="range, mean, zeros, not-a-numbers")
     parser.add_argument("--out", type=Path, metavar="FILE.npy", help="write it in NumPy's format")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_with_slice_joined(arguments))
     return with_artifact(options.path, lambda artifact: _show(artifact, options))
+
+
+def _with_slice_joined(arguments: Sequence[str]) -> list[str]:
+    """``--slice -1,:`` as ``--slice=-1,:``: a value that begins with - is taken for an option."""
+    given = list(arguments)
+    if "--slice" in given[:-1]:
+        at = given.index("--slice")
+        given[at : at + 2] = [f"--slice={given[at + 1]}"]
+    return given
 
 
 def _show(artifact: Artifact, options: argparse.Namespace) -> int:
@@ -47,13 +55,16 @@ def _show(artifact: Artifact, options: argparse.Namespace) -> int:
     try:
         selection = parse_slice(options.slice, tensor.shape) if options.slice else ()
     except ValueError as error:
-        print(f"mfx: {error}.", file=sys.stderr)
+        aside(f"{error}.")
         return 2
     part = _part(tensor, selection) if selection else tensor
     output = Output()
-    if options.out is not None:
-        return _write(output, part, options.out)
-    output.line(_title(tensor))
+    if selection and tensor.location and tensor.location.checksum:
+        aside("only a part was read, so no checksum was compared; mfx verify does that.")
+    written = _write(output, part, options.out) if options.out is not None else 0
+    if written or (options.out is not None and not options.stats):
+        return written
+    output.line(_title(artifact, tensor))
     if options.stats:
         _print_statistics(output, part)
         return 0
@@ -91,9 +102,11 @@ def _part(tensor: Tensor, selection: Selection) -> Tensor:
     )
 
 
-def _title(tensor: Tensor) -> str:
+def _title(artifact: Artifact, tensor: Tensor) -> str:
     where = tensor.location
-    stored = f"{where.file} at byte {where.offset:,}" if where and where.offset is not None else ""
+    stored = ""
+    if where and where.offset is not None:
+        stored = f"{where.file or artifact.name} at byte {where.offset:,}"
     shape = tuple_text(tensor.shape)
     described = [tensor.path, f"{tensor.dtype} {shape}", bytes_text(tensor.nbytes), stored]
     return " · ".join(filter(None, described))
@@ -101,10 +114,9 @@ def _title(tensor: Tensor) -> str:
 
 def _print_values(output: Output, tensor: Tensor) -> int:
     if tensor.element_count > _MOST_PRINTED:
-        print(
-            f"mfx: {tensor.element_count:,} values are too many to print. Name a part of it with "
-            '--slice, such as --slice "0", ask for --stats, or write it with --out FILE.npy.',
-            file=sys.stderr,
+        aside(
+            f"{tensor.element_count:,} values are too many to print. Name a part of it with "
+            '--slice, such as --slice "0", ask for --stats, or write it with --out FILE.npy.'
         )
         return 2
     values = tensor.read()
@@ -125,11 +137,14 @@ def _print_statistics(output: Output, tensor: Tensor) -> None:
 
 
 def _write(output: Output, tensor: Tensor, target: Path) -> int:
+    if not target.name or target.is_dir():
+        aside(f"{target} is a folder. Name a file in it, such as {target / 'values.npy'}.")
+        return 2
     try:
         with progress(f"Writing {target.name}"):
             export_npy(tensor, target)
     except OSError as error:
-        print(f"mfx: {target} was not written: {error.strerror or error}.", file=sys.stderr)
+        aside(f"{target} was not written: {error.strerror or error}.")
         return 2
     stored = np.load(target, mmap_mode="r", allow_pickle=False)
     output.line(f"{target}: {array_text(stored)}")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pty
 import shutil
-import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+
+from tests.cli.running import mfx, report, shown
 
 KEYS = {
     "path",
@@ -31,31 +28,6 @@ KEYS = {
     "loaders",
     "findings",
 }
-
-
-def mfx(
-    *arguments: object, changes: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "explorer", *map(str, arguments)],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(changes or {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def shown(path: Path, *options: str) -> list[list[str]]:
-    done = mfx("show", path, *options)
-    assert (done.returncode, done.stderr) == (0, "")
-    return [line.split("\t") for line in done.stdout.splitlines()]
-
-
-def report(path: Path) -> Any:
-    done = mfx("show", path, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
 
 
 def datasets(path: Path) -> dict[str, h5py.Dataset]:
@@ -148,34 +120,6 @@ def test_the_overview_counts_the_notes_that_are_too_many(tmp_path: Path) -> None
     notes = [row for row in shown(tmp_path / "objects.npz") if row[0] == "note"]
     assert len(notes) == 13
     assert notes[-1][1] == "… and 18 more: mfx show --json"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is a signal on Unix alone")
-def test_output_that_nobody_reads_any_more_ends_as_by_its_signal(corpus: Path) -> None:
-    command = [sys.executable, "-m", "explorer", "show", str(corpus / "emotion_model.hdf5")]
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_terminal_gets_headings(corpus: Path) -> None:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "explorer", "show", str(corpus / "sleep_stages.keras")]
-    with subprocess.Popen([*command, "--layers"], stdout=theirs, env=os.environ) as process:
-        os.close(theirs)
-        text = b""
-        try:
-            while block := os.read(ours, 4096):
-                text += block
-        except OSError:  # Linux's way to say that the other end is closed
-            pass
-    os.close(ours)
-    assert process.returncode == 0
-    assert b"Output shape" in text
-    assert b"\t" not in text
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
