@@ -6,12 +6,14 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from explorer.formats.artifact import (
     Role,
     Tensor,
     TensorUnreadable,
+    Tri,
     UnreadableArtifact,
 )
 from explorer.formats.checkpoint.tensor_bundle import open_bundle
@@ -96,6 +98,38 @@ def test_a_missing_shard_is_named(copied: Path) -> None:
     assert "ck-1.data-00000-of-00001 is missing" in artifact.notes[0]
     with pytest.raises(TensorUnreadable, match=r"in ck-1\.data-00000-of-00001, which is missing"):
         artifact.tensors()[0].read()
+
+
+def test_what_a_missing_shard_holds_no_part_of_is_read(
+    tmp_path: Path, originals: Originals
+) -> None:
+    original = originals["cut/ck-1"]
+    for file in original.path.parent.glob("ck-1.*"):
+        shutil.copy(file, tmp_path)
+    (gone,) = tmp_path.glob("*.data-00003-*")  # it holds the part [56:60, 1:17] and whole tensors
+    gone.unlink()
+    artifact = open_artifact(str(tmp_path / "ck-1"))
+    assert artifact.contents.weights is Tri.PARTLY
+    key = "large/.ATTRIBUTES/VARIABLE_VALUE"
+    tensor = by_path(artifact)[key]
+    _, shape, value = original.tensors[key]
+    whole = np.frombuffer(bytes(value), np.float32).reshape(shape)
+    for selection in [(slice(56),), (slice(40, 10, -7), slice(2, 9, 3)), (-1, 0), (55,)]:
+        np.testing.assert_array_equal(tensor.read(selection), whole[selection])
+    for selection in [(), (-1,), (slice(3, None), 1)]:
+        with pytest.raises(TensorUnreadable, match=f"are in {gone.name}, which is missing"):
+            tensor.read(selection)
+    lost = sum(not is_readable(tensor) for tensor in artifact.tensors())
+    (check,) = [check for check in artifact.checks() if check.where == gone.name]
+    assert check.problem == f"{gone.name} is missing, and with it values of {lost} tensors."
+
+
+def is_readable(tensor: Tensor) -> bool:
+    try:
+        tensor.read()
+    except TensorUnreadable:
+        return False
+    return True
 
 
 def test_a_cut_shard_is_named(copied: Path) -> None:

@@ -35,7 +35,7 @@ def bundle_checks(bundle: Bundle) -> Iterator[Check]:
     """
     yield from index_checks(bundle)
     present = set()
-    tensors = Counter(entry.shard_id for entry in bundle.entries.values())
+    tensors = Counter(shard for key in bundle.entries for shard in bundle.shards_of(key))
     for shard in bundle.shards:
         check = _shard_check(bundle, bundle.shard_file(shard), tensors[shard])
         if not check.problem:
@@ -73,7 +73,7 @@ def _shard_check(bundle: Bundle, file: str, tensors: int) -> Check:
         missing = not bundle.storage.has(file)
     except (UnreadableArtifact, OSError) as error:
         return Check("shard present", file, str(error))
-    text = f"{file} is missing, and with it the values of {count_text(tensors, 'tensor')}."
+    text = f"{file} is missing, and with it values of {count_text(tensors, 'tensor')}."
     return Check("shard present", file, text if missing else "")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 
-from explorer.formats.artifact import Shape
+from explorer.formats.artifact import Selection, Shape
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.text import tuple_text
 
@@ -27,6 +28,39 @@ def box_of(piece: tensor_pb2.TensorSliceProto, shape: Shape) -> Box | None:
     )
     inside = (0 <= r.start <= r.stop <= (size or 0) for r, size in zip(box, shape, strict=True))
     return box if all(inside) else None
+
+
+def box_around(shape: tuple[int, ...], selection: Selection) -> tuple[Box, Selection]:
+    """The smallest box that holds ``array[selection]``, and what is left to take from it.
+
+    Raises `IndexError` as NumPy does.
+    """
+    if len(selection) > len(shape):
+        raise IndexError(f"{len(selection)} indices for {len(shape)} dimensions")
+    box: list[range] = []
+    rest: list[int | slice] = []
+    for index, size in zip(selection, shape, strict=False):
+        if isinstance(index, slice):
+            chosen = range(size)[index]
+            box.append(range(min(chosen), max(chosen) + 1) if chosen else range(0))
+            rest.append(slice(None, None, index.step))
+        else:
+            at = range(size)[operator.index(index)]
+            box.append(range(at, at + 1))
+            rest.append(0)
+    return (*box, *map(range, shape[len(selection) :])), tuple(rest)
+
+
+def common(one: Box, other: Box) -> Box:
+    """What two boxes share; empty along a dimension where they share nothing."""
+    pairs = zip(one, other, strict=True)
+    return tuple(range(max(a.start, b.start), min(a.stop, b.stop)) for a, b in pairs)
+
+
+def within(outer: Box, box: Box) -> tuple[slice, ...]:
+    """A box inside of another as an index into the values of that."""
+    pairs = zip(outer, box, strict=True)
+    return tuple(slice(r.start - out.start, r.stop - out.start) for out, r in pairs)
 
 
 def box_text(box: Box) -> str:

@@ -154,8 +154,8 @@ class StoredVariables:
             return Tri.PARTLY if keys and bundle.missing_shards() else yes_if(bool(keys))
         if not bundle.is_cut_short:
             return yes_if(bool(keys))
-        there = sum(bundle.holds_values(key) for key in keys)
-        return Tri.PARTLY if 0 < there < len(keys) else yes_if(there > 0)
+        there = [is_there for key in keys for is_there in bundle.held(key)]
+        return Tri.PARTLY if any(there) and not all(there) else yes_if(any(there))
 
     def layers(self) -> Sequence[Layer]:
         """One layer for each common beginning of weight names; their classes are not known."""
@@ -191,11 +191,11 @@ class StoredVariables:
         return [*notes, self.problem] if self.problem else notes
 
     def file_nodes(self) -> list[Node]:
-        """The index and the data shards, with their tensors below them."""
+        """The index and the data shards, below each of them those tensors that it holds any of."""
         by_shard: dict[int, list[Variable]] = {}
         for variable in self.variables:
-            shard = self.bundle.first_shard(variable.tensor.path)
-            by_shard.setdefault(shard, []).append(variable)
+            for shard in self.bundle.shards_of(variable.tensor.path):
+                by_shard.setdefault(shard, []).append(variable)
         shards = [
             self._shard_node(self.bundle.shard_file(shard), by_shard.get(shard, []))
             for shard in self.bundle.shards

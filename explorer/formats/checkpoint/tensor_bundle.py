@@ -26,7 +26,15 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
-from explorer.formats.checkpoint.partitions import Box, box_of, box_text, partition_problem
+from explorer.formats.checkpoint.partitions import (
+    Box,
+    box_around,
+    box_of,
+    box_text,
+    common,
+    partition_problem,
+    within,
+)
 from explorer.formats.checkpoint.slice_keys import slice_key
 from explorer.formats.checkpoint.sstable import MAGIC, Table, mask
 from explorer.formats.graph.tf_types import dtype_name, numpy_dtype, shape_of
@@ -110,20 +118,20 @@ class Bundle:
         """Whether a shard ends, or is missing, before all that it should hold."""
         return not all(map(self._is_within, (*self.entries.values(), *self.parts.values())))
 
-    def holds_values(self, key: str) -> bool:
-        """Whether the shards are there up to the end of a tensor's values."""
-        return all(self._is_within(entry) for _, entry in self.stored(key))
+    def held(self, key: str) -> list[bool]:
+        """Of a tensor, or of each of its parts, whether its shard is there up to their end."""
+        return [self._is_within(entry) for _, entry in self.stored(key)]
 
     def missing_shards(self) -> list[str]:
         """Those shards that are not there."""
         return [file for file in self.shard_files if file not in self._files]
 
-    def first_shard(self, key: str) -> int:
-        """The shard that holds the tensor, or the first of its parts."""
+    def shards_of(self, key: str) -> set[int]:
+        """The shards that hold a tensor, or a part of it."""
         entry = self.entries[key]
         if not entry.slices:
-            return entry.shard_id
-        return min((part.shard_id for _, part in self._parts(key, entry)), default=0)
+            return {entry.shard_id}
+        return {part.shard_id for _, part in self._parts(key, entry)}
 
     def tensor(self, key: str, role: Role = Role.WEIGHT, label: str = "") -> Tensor:
         """The tensor named ``key`` in the index. Nothing of its values is read yet."""
@@ -221,7 +229,7 @@ class Bundle:
         return sum(part.size for _, part in self._parts(key, entry))
 
     def _location(self, key: str, entry: Entry) -> Location:
-        file = self.shard_file(self.first_shard(key))
+        file = self.shard_file(min(self.shards_of(key), default=0))
         if entry.slices:
             return Location(file, None, self._stored_bytes(key, entry))
         return Location(file, entry.offset, entry.size, f"crc32c {entry.crc32c:08x}")
@@ -273,32 +281,19 @@ class Bundle:
         return _split(data, start, lengths).reshape(shape)
 
     def _assembled(self, key: str, entry: Entry, selection: Selection) -> np.ndarray:
-        """A partitioned tensor, put together from those rows of its parts that are asked for."""
+        """Of a partitioned tensor what is asked for, from those parts alone that hold any of it."""
         dtype = self._dtype(key, entry)
-        ranges = (self.range_problem(key, part) for _, part in self._parts(key, entry))
-        _refuse(self.parts_problem(key) or next(filter(None, ranges), ""))
+        _refuse(self.parts_problem(key))
         shape = tuple(size or 0 for size in shape_of(entry.shape) or ())
-        run = leading_run(shape, selection[:1])
-        row = max(1, math.prod(shape[1:]))
-        rows = range(run.first // row, (run.first + run.count) // row)
-        whole = np.zeros((len(rows), *shape[1:]), dtype)
-        for piece, part in self._parts(key, entry):
-            self._put(whole, rows, key, box_of(piece, shape) or (), part)
-        has_rows = not selection or isinstance(selection[0], slice)
-        return chosen(
-            run.taken(whole), (slice(None), *selection[1:]) if has_rows else selection[1:]
-        )
-
-    def _put(self, whole: np.ndarray, rows: range, key: str, box: Box, part: Entry) -> None:
-        """Copy those values of a part that are among ``rows`` to where they belong in ``whole``."""
-        first, *others = box
-        start, stop = max(rows.start, first.start), min(rows.stop, first.stop)
-        if start >= stop:
-            return
-        values = self._values(key, part, (slice(start - first.start, stop - first.start),))
-        across = (slice(r.start, r.stop) for r in others)
-        to = (slice(start - rows.start, stop - rows.start), *across)
-        whole[to] = values
+        wanted, rest = box_around(shape, selection)
+        found = ((box_of(piece, shape) or (), part) for piece, part in self._parts(key, entry))
+        parts = [(box, part) for box, part in found if all(common(box, wanted))]
+        _refuse(next(filter(None, (self.range_problem(key, part) for _, part in parts)), ""))
+        whole = np.zeros([len(r) for r in wanted], dtype)
+        for box, part in parts:
+            shared = common(box, wanted)
+            whole[within(wanted, shared)] = self._values(key, part, within(box, shared))
+        return chosen(whole, rest)
 
     def _bytes(self, entry: Entry, offset: int, length: int) -> bytes:
         file = self.shard_file(entry.shard_id)
