@@ -89,12 +89,12 @@ def _inflated(tensors: Iterable[Tensor]) -> Iterator[Finding]:
         if tensor.role is Role.CONSTANT:
             continue  # a graph may store one value that stands for all
         declared = tensor.element_count * _bits(tensor.dtype) // 8
-        if declared > UNQUESTIONED and declared > tensor.nbytes * MOST_PACKED:
+        if declared > UNQUESTIONED and declared > tensor.stored * MOST_PACKED:
             yield Finding(
                 Severity.DANGER,
                 "inflated-tensor",
                 tensor.path,
-                f"It declares {bytes_text(declared)}, but only {bytes_text(tensor.nbytes)} are "
+                f"It declares {bytes_text(declared)}, but only {bytes_text(tensor.stored)} are "
                 "stored: loading it would fill the memory.",
             )
 

@@ -88,10 +88,10 @@ def summarize(tensor: Tensor, bins: int = 64) -> Statistics:
     count = math.prod(known)
     if count == 0:
         return Statistics(0, reason="The tensor is empty: one of its dimensions is 0.")
-    if is_inflated(count, tensor.nbytes):
+    if is_inflated(count, tensor.stored):
         return Statistics(
             count,
-            reason=f"{count:,} values are declared, but only {bytes_text(tensor.nbytes)} stored: "
+            reason=f"{count:,} values are declared, but only {bytes_text(tensor.stored)} stored: "
             "nearly all of them are the same fill value.",
         )
     probe = tensor.read((0,) * len(known))

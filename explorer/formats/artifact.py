@@ -94,8 +94,10 @@ class Location:
 class Tensor:
     """One stored array. ``nbytes`` counts the stored bytes; strings count their encoded length.
 
-    ``path`` is the name it is stored under, ``label`` what people call it where that differs, such
-    as ``dense_1/kernel`` for ``layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE``.
+    ``packed`` counts them where ``nbytes`` is what the values take: of a graph's constant the last
+    stored value may stand for millions. ``path`` is the name it is stored under, ``label`` what
+    people call it where that differs, such as ``dense_1/kernel`` for
+    ``layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE``.
     """
 
     path: str
@@ -108,6 +110,12 @@ class Tensor:
         default=None, repr=False, compare=False
     )
     label: str = ""
+    packed: int | None = None
+
+    @property
+    def stored(self) -> int:
+        """How many bytes are stored."""
+        return self.nbytes if self.packed is None else self.packed
 
     @property
     def element_count(self) -> int:

@@ -70,6 +70,7 @@ def test_constants_are_those_of_tensorflow(name: str, made: Path) -> None:
         found = ours[path]
         assert (found.dtype, list(found.shape or ())) == (word["dtype"], word["shape"]), path
         assert flat(found.read()) == word["value"], path
+        assert found.nbytes == len("".join(word["value"])) // 2, path
 
 
 def constants_in_tree(artifact: Artifact) -> list[Tensor]:
@@ -77,6 +78,7 @@ def constants_in_tree(artifact: Artifact) -> list[Tensor]:
     while waiting:
         node = waiting.pop()
         if node.kind == "Const" and node.tensor:
+            assert node.size == node.tensor.nbytes
             found.append(node.tensor)
         waiting += node.children()
     return found
@@ -110,7 +112,7 @@ def test_the_bytes_are_where_they_are_said_to_be(name: str, made: Path) -> None:
 
 def is_raw(constant: Tensor) -> bool:
     """Whether the values are kept as they are in memory."""
-    return constant.path.startswith("raw_") and constant.read().nbytes == constant.nbytes
+    return constant.path.startswith("raw_") and constant.stored == constant.nbytes
 
 
 @pytest.mark.parametrize("name", _TEXT)

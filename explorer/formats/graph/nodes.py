@@ -7,7 +7,7 @@ from functools import partial
 
 from explorer.formats.artifact import Node, NodeType, Tensor
 from explorer.formats.graph.stored_graph import StoredFunction, StoredGraph, StoredNodes
-from explorer.formats.graph.tf_types import dtype_name, numpy_dtype, shape_of
+from explorer.formats.graph.tf_types import dtype_name, shape_of
 from explorer.formats.nodes import Paged
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.text import count_text, tuple_text
@@ -111,19 +111,11 @@ def op_node(node: pb.NodeDef, tensor: Tensor | None = None) -> Node:
         node.name,
         NodeType.OBJECT if tensor is None else NodeType.TENSOR,
         kind=node.op,
-        size=None if tensor is None else _values_size(node, tensor),
+        size=None if tensor is None else tensor.nbytes,
         tensor=tensor,
         summary=f"{len(node.input)} in" if node.input else "",
         attributes=partial(_op_attributes, node),
     )
-
-
-def _values_size(node: pb.NodeDef, tensor: Tensor) -> int:
-    """Bytes that the values take, however briefly they are written; of each text its length too."""
-    if tensor.dtype == "string":
-        return tensor.nbytes + tensor.element_count
-    dtype = numpy_dtype(node.attr["dtype"].type)
-    return tensor.nbytes if dtype is None else tensor.element_count * dtype.itemsize
 
 
 def _op_attributes(node: pb.NodeDef) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ class StoredNodes:
             return [(node_at(wire, s), self._constant(wire, s)) for s in self.spans[start:stop]]
 
     def constants(self, smallest: int = 0) -> Iterator[Tensor]:
-        """The constants among the operations that take ``smallest`` bytes or more."""
+        """The constants among the operations that are stored in ``smallest`` bytes or more."""
         with self.file.wire() as wire:
             for span in self.spans:
                 if span.size >= smallest:
@@ -160,7 +160,7 @@ class StoredGraph:
         return StoredFunction(header, StoredNodes(self.file, spans[_NODE_DEF], prefix))
 
     def constants(self, smallest: int = 0) -> Iterator[Tensor]:
-        """The constants of the main graph and the functions, at least so many bytes each."""
+        """Those of the main graph and the functions, stored in at least so many bytes each."""
         yield from self.nodes.constants(smallest)
         for function in self.functions:
             yield from function.nodes.constants(smallest)

@@ -75,21 +75,32 @@ def tensor_at(wire: Wire, file: ProtoFile, span: Span, path: str) -> Tensor:
     about, _ = wire.split(span, pb.TensorProto, VALUE_FIELDS)
     content = next((f.span for f in values if f.tag == _CONTENT and f.wire == BYTES), None)
     stored = _Stored(file, path, about.dtype, shape_of(about.tensor_shape), span, content)
-    size = sum(_size(field) for field in values)
+    size = sum(field.span.size for field in values)
     return Tensor(
         path,
         dtype_name(about.dtype),
         stored.shape,
-        size,
+        _whole_size(stored, values, size),
         Role.CONSTANT,
         _location(file, values, size),
         partial(_read, stored),
+        packed=size,
     )
 
 
-def _size(field: Field) -> int:
-    """How many bytes of values a field holds."""
-    return field.end - field.start
+def _whole_size(stored: _Stored, fields: list[Field], size: int) -> int:
+    """The bytes that all values take, of texts their lengths; ``size`` are stored in ``fields``.
+
+    This is what is stored where that cannot be told.
+    """
+    if stored.shape is None or None in stored.shape:
+        return size
+    count = math.prod(n or 0 for n in stored.shape)
+    texts = [field for field in fields if field.tag == _STRINGS]
+    if texts:
+        return size + max(count - len(texts), 0) * texts[-1].span.size
+    dtype = numpy_dtype(stored.code)
+    return size if dtype is None else count * dtype.itemsize
 
 
 def _location(file: ProtoFile, values: list[Field], size: int) -> Location | None:
