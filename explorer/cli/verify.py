@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> int:
         prog="mfx verify",
         description="Check every checksum that the format carries, and its structure: that all "
         "files it names are there and every shape fits its bytes. Exit status 0 if all is well, "
-        "1 with what is damaged, 2 if there is nothing that could be checked.",
+        "1 with what is damaged, 2 if something, or all of it, cannot be checked.",
     )
     parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
     return with_artifact(parser.parse_args(arguments).path, _print_checks, damaged=1)
@@ -27,26 +27,32 @@ def run(arguments: Sequence[str]) -> int:
 def _print_checks(artifact: Artifact) -> int:
     counts: Counter[str] = Counter()
     damaged: list[Check] = []
+    unmade: list[Check] = []
     with progress(f"Checking {artifact.name}"):
         for check in artifact.checks():
+            if check.limit:
+                unmade.append(check)
+                continue
             counts[check.rule] += 1
             if check.problem:
                 damaged.append(check)
     output = Output()
-    output.table(("Check", "Where", "Problem"), [(c.rule, c.where, c.problem) for c in damaged])
-    output.line(_summary(artifact, counts, len(damaged)))
-    return 1 if damaged else 0
+    told = [(check.rule, check.where, check.problem or check.limit) for check in damaged + unmade]
+    output.table(("Check", "Where", "Problem"), told)
+    output.line(_summary(artifact, counts, len(damaged), len(unmade)))
+    return 1 if damaged else 2 if unmade else 0
 
 
-def _summary(artifact: Artifact, counts: Counter[str], damaged: int) -> str:
+def _summary(artifact: Artifact, counts: Counter[str], damaged: int, unmade: int) -> str:
     if artifact.format == "unknown":
         return f"{artifact.name}: no reader knows this file, so nothing was checked."
-    if not counts:
+    if not counts and not unmade:
         return (
             f"{artifact.name}: {artifact.format_name} carries no checksums; its structure was read "
             "without a problem."
         )
     listed = ", ".join(f"{rule} {count:,}" for rule, count in counts.items())
     checked = count_text(counts.total(), "check")
-    verdict = f"{damaged:,} failed" if damaged else "all hold"
-    return f"{artifact.name}: {checked}, {verdict} ({listed})"
+    verdicts = [f"{damaged:,} failed"] if damaged else [] if unmade else ["all hold"]
+    verdicts += [f"{unmade:,} could not be made"] if unmade else []
+    return f"{artifact.name}: {checked}, {', '.join(verdicts)} ({listed or 'nothing'})"

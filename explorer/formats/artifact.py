@@ -250,12 +250,14 @@ class Check:
 
     ``rule`` names it (``crc32c``, ``zip crc-32``, ``shard present``, ``byte count``, …), ``where``
     the tensor, block or file; ``problem`` is empty where it holds, else a sentence that says what
-    was expected and what was found.
+    was expected and what was found. ``limit`` says why the check was not made: what this program
+    does not read may be whole.
     """
 
     rule: str
     where: str
     problem: str = ""
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from explorer.formats.artifact import Node, NodeList, NodeType
-from explorer.formats.text import count_text
+from explorer.formats.text import bytes_text, count_text
 
-LARGEST_JSON = 64 << 20
+LARGEST_JSON = 32 << 20
 """Bytes of JSON that are parsed; a longer text is not."""
+
+_MOST_VALUES = 1_000_000
+_MOST_OBJECTS = 200_000
+"""As many as 16,000 layers of Keras take, each some 60 values of which 12 are objects."""
 
 _SHORT = 80
 
@@ -18,11 +22,11 @@ _SHORT = 80
 def parse_json(
     text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None
 ) -> Any:
-    """The value of a JSON text, or ``None`` where it is none, too long or nested too deep.
+    """The value of a JSON text, or ``None`` where it is none, too large or nested too deep.
 
     ``object_hook`` may replace each object.
     """
-    if len(text) > LARGEST_JSON:
+    if excess(text):
         return None
     try:
         return json.loads(text, object_hook=object_hook)
@@ -36,15 +40,33 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def is_too_deep(text: str | bytes) -> bool:
-    """Whether `parse_json` gives nothing because values are nested too deep."""
+def excess(text: str | bytes) -> str:
+    """Of what a JSON text has more than is parsed, to follow “it has”; empty where of nothing.
+
+    A value takes up to 200 bytes of memory, though two of text may be enough to write it, and all
+    but the first follow a comma or an opening bracket. Those in strings are counted too.
+    """
+    if len(text) > LARGEST_JSON:
+        return f"more than {bytes_text(LARGEST_JSON)} of text"
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    objects = data.count(b"{")
+    if objects > _MOST_OBJECTS:
+        return f"more than {_MOST_OBJECTS:,} objects"
+    many = objects + data.count(b"[") + data.count(b",") > _MOST_VALUES
+    return f"more than {_MOST_VALUES:,} values" if many else ""
+
+
+def why_unparsed(text: str | bytes) -> str:
+    """Why `parse_json` gives nothing for a text, to follow “It”."""
+    if found := excess(text):
+        return f"has {found}, as no model needs, and is not read; be careful with this file"
     try:
         json.loads(text)
     except RecursionError:
-        return True
+        return "is nested too deep, as Keras nests none; be careful with this file"
     except ValueError:
         pass
-    return False
+    return "is damaged; copy or download it again"
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

@@ -335,5 +335,5 @@ def test_a_config_that_cannot_be_read_is_said(
         file.attrs["model_config"] = config
     artifact = opened(path)
     assert f"model_config is not the JSON of a config: it is {reason}" in artifact.notes[0]
-    assert [check.where for check in artifact.checks() if check.problem] == ["a.h5"]
+    assert [check.where for check in artifact.checks() if check.problem] == ["model_config"]
     assert artifact.parameters() == opened(corpus / "emotion_model.hdf5").parameters()

@@ -45,7 +45,7 @@ from explorer.formats.hdf5.tree import (
     root_source,
     walk,
 )
-from explorer.formats.json_tree import is_too_deep, parse_object
+from explorer.formats.json_tree import excess, parse_object, why_unparsed
 from explorer.formats.keras.config import LayerConfig, architecture, read_config
 from explorer.formats.keras.copies import copies
 from explorer.formats.keras.group_labels import group_labels
@@ -104,7 +104,7 @@ def open(match: Match) -> Artifact:
 class _Layout:
     """Which of the ways to write HDF5 this is, and what its attributes say.
 
-    ``unread`` says why configs cannot be read.
+    ``unread`` says which configs cannot be read.
     """
 
     format: str
@@ -114,7 +114,7 @@ class _Layout:
     model: LayerConfig | None = None
     compiled: bool = False
     configs: tuple[Config, ...] = ()
-    unread: tuple[str, ...] = ()
+    unread: tuple[Check, ...] = ()
     producer: Producer = field(default_factory=Producer)
 
     def role(self, path: str) -> Role:
@@ -170,11 +170,9 @@ def _whole_model(root: Hdf5Object, config: str) -> _Layout:
     )
 
 
-def _unread(name: str, text: str) -> str:
-    reason = "it is damaged; copy the file again from where it was written"
-    if is_too_deep(text):
-        reason = "it is nested too deep, as Keras nests none; be careful with this file"
-    return f"The attribute {name} is not the JSON of a config: {reason}."
+def _unread(name: str, text: str) -> Check:
+    reason = f"The attribute {name} is not the JSON of a config: it {why_unparsed(text)}."
+    return Check("json", name, limit=reason) if excess(text) else Check("json", name, reason)
 
 
 def _producer(holders: Sequence[Hdf5Object]) -> Producer:
@@ -251,7 +249,7 @@ class _Reading:
         )
 
     def _checks(self) -> Iterator[Check]:
-        yield from (Check("json", self._storage.name, problem) for problem in self._layout.unread)
+        yield from self._layout.unread
         yield from checks_of(self._file)
 
     def _root(self) -> Node:
@@ -316,11 +314,12 @@ class _Reading:
                 "Nothing in this HDF5 file says that Keras wrote it, so its datasets are shown "
                 "as they are and not counted as weights.",
             )
+        unread = tuple(check.problem or check.limit for check in self._layout.unread)
         if not missing:
-            return self._layout.unread
+            return unread
         listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
         return (
-            *self._layout.unread,
+            *unread,
             f"{count_text(len(missing), 'weight')} that the file lists cannot be found in it: "
             f"{listed}. The save was interrupted, or the file was changed afterwards.",
         )

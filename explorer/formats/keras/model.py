@@ -29,10 +29,11 @@ from explorer.formats.files import file_node, text_attributes
 from explorer.formats.json_tree import (
     LARGEST_JSON,
     as_text,
-    is_too_deep,
+    excess,
     json_children,
     json_text,
     parse_object,
+    why_unparsed,
 )
 from explorer.formats.keras.config import LayerConfig, architecture, read_config
 from explorer.formats.keras.labels import StoreLabels, major_version
@@ -41,7 +42,7 @@ from explorer.formats.keras.store import store_kinds, store_layers
 from explorer.formats.keras.weights import contents_of
 from explorer.formats.keras.weights_store import Hdf5Weights, Labelled, WeightsStore
 from explorer.formats.storage import Entry, Storage, joined, readable_entries
-from explorer.formats.text import bytes_text, count_text
+from explorer.formats.text import count_text
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -60,9 +61,33 @@ def is_model(storage: Storage) -> bool:
 def read_json(storage: Storage, member: str) -> dict[str, Any] | None:
     """The JSON object in a member, ``None`` where that is none, or too large."""
     with suppress(UnreadableArtifact):
-        if 0 < (storage.size(member) or 0) <= LARGEST_JSON:
-            return parse_object(storage.read(member))
+        return parse_object(_text(storage, member))
     return None
+
+
+def _text(storage: Storage, member: str) -> bytes:
+    """The text in a member; of one that is too large, as much as shows that it is."""
+    return storage.read(member, 0, LARGEST_JSON + 1)
+
+
+def _why_unparsed(storage: Storage, member: str) -> str:
+    try:
+        return why_unparsed(_text(storage, member))
+    except UnreadableArtifact as error:
+        return f"cannot be read: {error}"
+
+
+def _json_check(storage: Storage, member: str, value: dict[str, Any] | None) -> Check:
+    """Whether a member is a JSON object, of which ``value`` is what could be read."""
+    if value is not None:
+        return Check("json", member)
+    try:
+        limit = excess(_text(storage, member))
+    except UnreadableArtifact as error:
+        return Check("json", member, limit=str(error))
+    if limit:
+        return Check("json", member, limit=f"It has {limit}, which is not read.")
+    return Check("json", member, "It is no JSON object.")
 
 
 def open_model(
@@ -99,19 +124,10 @@ class _KerasModel:
 
     @property
     def _no_config(self) -> str:
-        reason = self._why_no_json()
         return (
-            f"{CONFIG} in {self._outer.name} is not the JSON of a model: it is {reason}. So the "
-            "layers are not known."
+            f"{CONFIG} in {self._outer.name} is not the JSON of a model: it "
+            f"{_why_unparsed(self._storage, CONFIG)}. So the layers are not known."
         )
-
-    def _why_no_json(self) -> str:
-        if (self._storage.size(CONFIG) or 0) > LARGEST_JSON:
-            return f"larger than {bytes_text(LARGEST_JSON)}"
-        with suppress(UnreadableArtifact):
-            if is_too_deep(self._storage.read(CONFIG)):
-                return "nested too deep, as Keras nests none; be careful with this file"
-        return "damaged; copy or download it again"
 
     def _open_weights(self) -> WeightsStore | None:
         if not self._member:
@@ -193,7 +209,7 @@ class _KerasModel:
     def _checks(self) -> Iterator[Check]:
         for member, value in ((CONFIG, self._config), (METADATA, self._metadata)):
             if self._storage.has(member):
-                yield Check("json", member, "It is no JSON object." if value is None else "")
+                yield _json_check(self._storage, member, value)
         if self._weights is not None:
             yield from self._weights.checks()
         else:

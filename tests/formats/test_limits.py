@@ -1,0 +1,91 @@
+"""What is larger than this program reads: the rest still opens, and no one calls it damaged."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import pytest
+
+from explorer.analysis.safety import scan
+from explorer.formats.artifact import Artifact, Tri
+from explorer.formats.json_tree import LARGEST_JSON, excess, parse_json
+from tests.cli.running import mfx
+
+Open = Callable[[Path], Artifact]
+
+_START = '{"class_name": "Sequential", "config": {"layers": ['
+_TOO_MUCH = {
+    "more than 1,000,000 values": _START + "[]," * 600_000 + "[]]}}",
+    "more than 200,000 objects": _START + "{}," * 200_000 + "{}]}}",
+    "more than 32.0 MB of text": _START + f'"{"a" * LARGEST_JSON}"]}}}}',
+}
+
+
+def saved(model: Any, path: Path, config: str) -> Path:
+    """The model with another config, packed as small as can be."""
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in {**members, "config.json": config}.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize("much", _TOO_MUCH)
+def test_a_config_that_is_too_large_leaves_the_weights_readable(
+    much: str, model: Any, tmp_path: Path, opened: Open
+) -> None:
+    path = saved(model, tmp_path / "a.keras", _TOO_MUCH[much])
+    artifact = opened(path)
+    assert artifact.parameters() == model.count_params()
+    assert artifact.contents.architecture is Tri.NO
+    assert f"it has {much}, as no model needs" in artifact.notes[0]
+    assert [(f.severity.value, f.rule, f.where) for f in scan(artifact)] == [
+        ("danger", "not-scanned", "config.json")
+    ]
+    unmade = [check for check in artifact.checks() if check.problem or check.limit]
+    assert [(c.where, c.problem, much in c.limit) for c in unmade] == [("config.json", "", True)]
+
+
+def test_a_config_of_hdf5_that_is_too_large_is_no_damage(model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = "[" + "[]," * 600_000 + "[]]"
+    done = mfx("verify", path)
+    assert done.returncode == 2
+    assert "model_config is not the JSON of a config: it has more than 1,000,000" in done.stdout
+    assert "1 could not be made" in done.stdout
+
+
+def test_a_model_of_ten_thousand_layers_opens(tmp_path: Path, opened: Open) -> None:
+    small = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 1, name="conv")])
+    small.save(tmp_path / "small.keras")
+    config = json.loads(small.to_json())
+    first, layer = config["config"]["layers"]
+    layers = [json.loads(json.dumps(layer).replace('"conv"', f'"conv_{n}"')) for n in range(10_000)]
+    config["config"]["layers"] = [first, *layers]
+    artifact = opened(saved(small, tmp_path / "large.keras", json.dumps(config)))
+    assert [found.name for found in artifact.layers()] == [
+        layer["config"]["name"] for layer in config["config"]["layers"]
+    ]
+    assert {found.output_shape for found in artifact.layers()} == {(None, 8, 8, 3)}
+    assert scan(artifact) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-le"])
+def test_json_is_bounded_in_each_of_its_encodings(encoding: str) -> None:
+    assert parse_json('{"a": [1, 2]}'.encode(encoding)) == {"a": [1, 2]}
+    assert excess(('["' + '\\"", "' * 600_000 + '", ' + "[]," * 600_000 + "[]]").encode(encoding))
