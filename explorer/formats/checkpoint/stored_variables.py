@@ -277,11 +277,13 @@ class StoredVariables:
     def _slots(self) -> Mapping[str, tuple[str, Slot]]:
         """Optimizer state by key: the key of the weight that it is kept for, and what it is."""
         weights = {self._name(key): key for key, role in self._roles.items() if role is Role.WEIGHT}
-        names = SlotNames(weights)
+        state = [key for key, role in self._roles.items() if role is Role.OPTIMIZER]
+        state.sort(key=natural_key)
+        slots = SlotNames(weights, map(self._name, state)).find_all()
         found = {
             key: (weights[slot.weight], slot)
-            for key, role in self._roles.items()
-            if role is Role.OPTIMIZER and (slot := names.find(self._name(key)))
+            for key, slot in zip(state, slots, strict=True)
+            if slot is not None
         }
         return {**found, **dict(self._graph_slots())}
 
