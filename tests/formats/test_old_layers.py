@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from explorer.formats.artifact import Layer
-from explorer.formats.keras.config import output_shapes, read_config
+from explorer.formats.keras.config import read_config
+from explorer.formats.keras.flow import output_shapes
 from explorer.formats.registry import open_artifact
 from tests.formats.old_versions.expected import old_files, with_key
 
@@ -129,8 +130,8 @@ def operation(function: str, nodes: list[Any]) -> dict[str, Any]:
         ("nn.relu", [["x", 0, 0, {"name": None}]], (None, 3)),
         ("math.multiply", [["x", 0, 0, {"y": 2.0}]], (None, 3)),
         ("__operators__.add", [["x", 0, 0, {"y": ["x", 0, 0]}]], (None, 3)),
-        ("__operators__.add", [["x", 0, 0, {"y": [[1.0], [2.0]]}]], None),
-        ("__operators__.getitem", [["x", 0, 0, {"slice_spec": {"start": 1}}]], None),
+        ("__operators__.add", [["x", 0, 0, {"y": [[1.0], [2.0]]}]], (2, 3)),
+        ("__operators__.getitem", [["x", 0, 0, {"slice_spec": {"start": 1}}]], (None, 3)),
         ("nn.relu", [["gone", 0, 0, {}]], None),
         ("nn.relu", [["x", 0, 1, {}]], None),
         ("nn.relu", "damaged", None),

@@ -10,10 +10,10 @@ from explorer.formats.artifact import Layer, Shape
 from explorer.formats.keras.config import (
     LayerConfig,
     Place,
-    Shapes,
     inbound_layers,
     places_in,
 )
+from explorer.formats.keras.flow import Shapes
 
 _MOST_ALIKE = 20
 """So many layers of one name and class are told apart by their configs."""
@@ -89,7 +89,7 @@ class _Layers:
         held = None if count is None else {place: count}
         found = _Weights(held)
         if layer.layers:
-            inside = self.of(layer, place, count, shapes.inputs[layer.name])
+            inside = self.of(layer, place, count, shapes.taken(layer.name))
             found = _Weights(inside.held or held, inside.layers)
         if count:
             self.stored.setdefault((layer.class_name, layer.name), []).append((layer, found))
@@ -109,7 +109,7 @@ def _layer(
     return Layer(
         name=layer.name,
         class_name=layer.class_name,
-        output_shape=shapes.of(layer.name, 0),
+        output_shape=shapes.of(layer.name),
         parameters=None if weights.held is None else sum(weights.held.values()),
         children=weights.layers,
         inbound=inbound,

@@ -19,9 +19,9 @@ from explorer.formats.keras.config import (
     LayerConfig,
     architecture,
     inbound_layers,
-    output_shapes,
     read_config,
 )
+from explorer.formats.keras.flow import output_shapes
 from explorer.formats.saved_model.functions import first_output_shape, saved_functions
 from explorer.formats.schema import saved_model_pb2 as pb
 
