@@ -249,6 +249,7 @@ class Table(tf.Module):
         self.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.float32, -1.0)
         self.table.insert(tf.constant(["x", "y"]), tf.constant([1.0, 2.0]))
         self.names = tf.Variable(["one", "", "three" * 40], name="names")
+        self.keyed = {"a/b": tf.Variable(1.0), "x.y.Sz": [tf.Variable(2.0)]}
 
 
 def by_name(out: Path) -> None:

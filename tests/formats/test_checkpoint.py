@@ -21,7 +21,7 @@ from explorer.formats.checkpoint.tensor_bundle import open_bundle
 from explorer.formats.registry import open_artifact
 from explorer.formats.storage import LocalStorage
 from tests.formats.originals import Original, Originals
-from tests.formats.walking import by_path
+from tests.formats.walking import below, by_path
 
 _MADE = (
     "keras3_checkpoint/ck-1",
@@ -204,6 +204,16 @@ def test_a_table_and_a_counter_are_no_weights(originals: Originals) -> None:
     artifact = opened(originals["several/ckpt-3"])
     other = {t.label or t.path for t in artifact.tensors() if t.role is Role.OTHER}
     assert {"save_counter", "step", "names", "table/table table-keys"} <= other
+
+
+def test_keys_of_dictionaries_are_unescaped(originals: Originals) -> None:
+    artifact = opened(originals["several/ckpt-3"])
+    labels = {t.path.partition("/.ATTRIBUTES")[0]: t.label for t in artifact.tensors()}
+    assert labels["table/keyed/a.Sb"] == "table/keyed/a/b"
+    assert labels["table/keyed/x..y..Sz/0"] == "table/keyed/x.y.Sz/0"
+    assert {layer.name for layer in artifact.layers()} == {"table/keyed", "table/keyed/x.y.Sz"}
+    tree = below(artifact.root, "object graph", "table", "keyed")
+    assert {"a/b", "x.y.Sz"} <= set(names(tree))
 
 
 # Folders and prefixes

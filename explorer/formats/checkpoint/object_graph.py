@@ -223,6 +223,14 @@ class ObjectGraph:
                     waiting.append(child)
 
 
+def unescaped(path: str) -> str:
+    """The attribute names in a checkpoint key, in which ``.S`` is a slash and ``..`` a dot.
+
+    Source: ``escape_local_name`` in ``tensorflow/python/trackable/trackable_utils.py``.
+    """
+    return _ESCAPE.sub(lambda found: "/" if found[1] == "S" else ".", path)
+
+
 def name_role(name: str, names: Container[str]) -> Role:
     """What a variable is for, by its name alone: of TensorFlow 1, or without its object graph.
 
@@ -248,6 +256,7 @@ def _key_role(attributes: Sequence[str]) -> Role:
     return Role.OTHER if attributes[0] == "save_counter" else Role.WEIGHT
 
 
+_ESCAPE = re.compile(r"\.([.S])")
 _OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = re.compile(
     r"(Adam|AdaMax|Adagrad|AdagradDA|Adadelta|Ftrl|Momentum|RMSProp|LARS|LAMB)(_\d+)?"

@@ -22,7 +22,7 @@ from explorer.formats.artifact import (
     Tri,
 )
 from explorer.formats.checkpoint.bundle_checks import bundle_checks
-from explorer.formats.checkpoint.object_graph import ObjectGraph, name_role
+from explorer.formats.checkpoint.object_graph import ObjectGraph, name_role, unescaped
 from explorer.formats.checkpoint.old_checkpoint import OldBundle
 from explorer.formats.checkpoint.optimizer_slots import Slot, SlotNames, slot_text
 from explorer.formats.checkpoint.tensor_bundle import Bundle
@@ -161,7 +161,7 @@ class StoredVariables:
         """One layer for each common beginning of weight names; their classes are not known."""
         sizes: dict[str, int] = {}
         for variable in self.weights():
-            name = variable.title.rpartition("/")[0]
+            name = _layer_name(variable)
             sizes[name] = sizes.get(name, 0) + variable.tensor.element_count
         return [Layer(name, "", parameters=size) for name, size in sizes.items() if name]
 
@@ -359,7 +359,16 @@ def _kind(variable: Variable) -> str:
 
 def _stem(key: str) -> str:
     base, _, attribute = key.partition(_ATTRIBUTES)
-    return base if attribute in ("", _VALUE) else f"{base} {attribute}"
+    path = unescaped(base)
+    return path if attribute in ("", _VALUE) else f"{path} {attribute}"
+
+
+def _layer_name(variable: Variable) -> str:
+    """What stands before the last part of a title; that part may hold a slash of its own."""
+    key = variable.tensor.path
+    if variable.title != _stem(key):
+        return variable.title.rpartition("/")[0]
+    return unescaped(key.partition(_ATTRIBUTES)[0].rpartition("/")[0])
 
 
 def _basename(file: str) -> str:
