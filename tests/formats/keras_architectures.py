@@ -194,7 +194,7 @@ def make(k: ModuleType, name: str) -> Any:
         model.optimizer.build(model.trainable_variables)
     rng = np.random.default_rng(1)
     for variable in [*model.weights, *optimizer_variables(model)]:
-        _fill(variable, rng)
+        fill(variable, rng)
     return model
 
 
@@ -218,7 +218,8 @@ def optimizer_variables(model: Any) -> list[Any]:
     return list(found() if callable(found) else found)
 
 
-def _fill(variable: Any, rng: np.random.Generator) -> None:
+def fill(variable: Any, rng: np.random.Generator) -> None:
+    """Values that no other variable has."""
     shape = tuple(variable.shape)
     kind = np.asarray(variable).dtype
     is_whole = kind.kind in "iu"

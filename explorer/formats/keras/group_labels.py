@@ -7,10 +7,10 @@ may add a number to the first part, Keras 1 writes ``dense_W``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from explorer.formats.artifact import Role, Tensor
-from explorer.formats.checkpoint.optimizer_slots import SlotNames
+from explorer.formats.checkpoint.optimizer_slots import Slot, SlotNames
 from explorer.formats.keras.weights import LayerGroups
 
 _OPTIMIZER = "optimizer_weights/"
@@ -62,7 +62,16 @@ def _slot_labels(tensors: Sequence[Tensor], weights: Mapping[str, str]) -> dict[
     for tensor in tensors:
         if tensor.role is Role.OPTIMIZER:
             name = _plain(tensor.path.removeprefix(_OPTIMIZER)).removeprefix(_TRAINING)
-            slot = slots.find(name)
+            slot = slots.find(name) or _wrapped_slot(slots, weights, name)
             if slot is not None:
                 found[tensor.path] = slot.label(weights[slot.weight])
     return found
+
+
+def _wrapped_slot(slots: SlotNames, weights: Container[str], name: str) -> Slot | None:
+    """A slot of the optimizer in a ``LossScaleOptimizer``.
+
+    Keras 3 writes ``loss_scale_optimizer/adam/dense_kernel_momentum``, Keras 2 ``m/dense/kernel``.
+    """
+    above, _, inside = name.partition("/")
+    return Slot(inside, above) if inside in weights else slots.find(inside)

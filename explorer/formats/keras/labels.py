@@ -6,20 +6,27 @@ model's config, or from the names of layers that Keras 3.6 and newer write besid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from explorer.formats.artifact import Role, Shape, Tensor
+from explorer.formats.artifact import Role, Tensor
 from explorer.formats.keras.config import LayerConfig
-from explorer.formats.keras.optimizers import inner_optimizer, read_optimizer, slot_labels
+from explorer.formats.keras.optimizers import (
+    Gap,
+    Trained,
+    inner_optimizer,
+    read_optimizer,
+    scale_labels,
+    slot_labels,
+)
 from explorer.formats.keras.store import CONTAINERS, PlaceOf, StoredName
+from explorer.formats.keras.training_order import trained_weights
 from explorer.formats.keras.variables import (
     Owner,
     class_of_group,
     class_of_part,
-    is_trained,
     owners,
     variable_names,
 )
@@ -30,6 +37,9 @@ _SEEDS = ("seed_generator", "generator")
 _SEED_STATE = "seed_generator_state"
 _COPIES = {("SpectralNormalization", "kernel")}
 """Variables that are those of the layer inside, stored twice."""
+
+_TABLE = "idf_weights"
+"""How rare each word of a vocabulary is, which Keras stores twice and counts as no parameters."""
 
 _OPTIMIZERS = ("optimizer/inner_optimizer", "optimizer")
 
@@ -64,7 +74,7 @@ class StoreLabels:
         """The label of each tensor by its path; those without one are left out."""
         found: dict[str, str] = {}
         for place, variables in self._groups.items():
-            names = self._variable_names(place, [v.dtype for v in variables])
+            names = self._variable_names(place, variables)
             title = self._title(place)
             if title:
                 keys = (parts_of(v.path)[-1] for v in variables)
@@ -86,16 +96,20 @@ class StoreLabels:
     def _role(self, tensor: Tensor, label: str) -> Role:
         class_name = self._class_of(_place_of(tensor.path))
         is_copy = (class_name, label.rpartition("/")[2]) in _COPIES
-        return Role.OTHER if is_copy or _is_seed(tensor) else tensor.role
+        is_other = is_copy or _is_seed(tensor) or parts_of(tensor.path)[-1] == _TABLE
+        return Role.OTHER if is_other else tensor.role
 
     def _class_of(self, place: str) -> str:
-        """The class of an object, by the config, its group or its name."""
+        """The class of an object where it is Keras's own, by the config or its group.
+
+        A name says nothing: anything may be called ``dense``.
+        """
         owner = self._owner(place)
         if owner is not None:
-            return owner.layer.class_name
+            return owner.layer.own_class
         if "/" in place and place in self._listed:
             return class_of_group(place.rpartition("/")[2])
-        return _class_by_place(self._canonical(place)) or class_of_group(self.stored_name(place))
+        return _class_by_place(self._canonical(place))
 
     @cached_property
     def _listed(self) -> frozenset[str]:
@@ -141,46 +155,39 @@ class StoreLabels:
             self._titles[place] = "/".join(filter(None, (self._title(above), own)))
         return self._titles[place]
 
-    def _variable_names(self, place: str, dtypes: Sequence[str]) -> tuple[str, ...]:
+    def _variable_names(self, place: str, variables: Sequence[Tensor]) -> tuple[str, ...]:
         owner = self._owner(place)
         if owner is not None:
-            return variable_names(owner.layer.class_name, owner.layer.config, dtypes, self.keras)
-        if all(map(_is_seed, self._groups[place])):
+            return variable_names(owner.layer.own_class, owner.layer.config, variables, self.keras)
+        if all(map(_is_seed, variables)):
             return (_SEED_STATE,)
         keras = 3 if self.keras is None and self.stored_name(place) else self.keras
-        return variable_names(self._class_of(place), {}, dtypes, keras)
+        return variable_names(self._class_of(place), {}, variables, keras)
 
     # The optimizer's
 
     def _slot_labels(self, labels: Mapping[str, str]) -> dict[str, str]:
+        optimizer = read_optimizer(inner_optimizer(self.optimizer), self.keras)
         weights = self._trained(labels)
-        for place in _OPTIMIZERS:
-            is_inner = place != _OPTIMIZERS[-1]
-            config = inner_optimizer(self.optimizer) if is_inner else self.optimizer
-            optimizer = read_optimizer(config, self.keras)
-            variables = self._groups.get(place, [])
-            if optimizer is not None and weights and variables:
-                found = slot_labels(optimizer, weights, [v.shape for v in variables])
-                return dict(zip([v.path for v in variables], found, strict=False))
-        return {}
+        if optimizer is None or not weights:
+            return {}
+        inner, outer = (self._groups.get(place, []) for place in _OPTIMIZERS)
+        own = scale_labels(self.keras) if inner else []
+        found: dict[str, str] = {}
+        for variables, head in ((inner, []), (outer, own)):
+            below = slot_labels(optimizer, weights, [v.shape for v in variables[len(head) :]])
+            if below:
+                found.update(zip((v.path for v in variables), [*head, *below], strict=True))
+        return {path: label for path, label in found.items() if label}
 
-    def _trained(self, labels: Mapping[str, str]) -> list[tuple[str, Shape]]:
-        """The trained weights in Keras's order with their shapes; empty where one has no label."""
-        by_place = {self._canonical(place): found for place, found in self._groups.items()}
-        weights = (v for found in by_place.values() for v in found if v.role is Role.WEIGHT)
-        if not all(v.path in labels for v in weights):
-            return []
-        return list(self._in_order(by_place, labels))
-
-    def _in_order(
-        self, by_place: Mapping[str, list[Tensor]], labels: Mapping[str, str]
-    ) -> Iterator[tuple[str, Shape]]:
-        for place, owner in self._owners.items():
-            for tensor in by_place.get(place, ()) if owner.trainable else ():
-                label = labels.get(tensor.path, "")
-                name = label.rpartition("/")[2]
-                if is_trained(name, tensor) and self._role(tensor, label) is Role.WEIGHT:
-                    yield label, tensor.shape
+    def _trained(self, labels: Mapping[str, str]) -> list[Trained | Gap]:
+        weights = {
+            self._canonical(place): [
+                v for v in found if self._role(v, labels.get(v.path, "")) is Role.WEIGHT
+            ]
+            for place, found in self._groups.items()
+        }
+        return trained_weights(self._owners, weights, labels)
 
 
 def _class_by_place(place: str) -> str:

@@ -16,6 +16,7 @@ Slots = tuple[str, ...]
 
 _SLOTS: dict[str, Slots] = {
     "Adadelta": ("accumulated_grad", "accumulated_delta_var"),
+    "Adafactor": ("r", "c", "velocity"),
     "Adagrad": ("accumulator",),
     "Adam": ("momentum", "velocity"),
     "AdamW": ("momentum", "velocity"),
@@ -23,12 +24,14 @@ _SLOTS: dict[str, Slots] = {
     "Ftrl": ("accumulator", "linear"),
     "Lamb": ("momentum", "velocity"),
     "Lion": ("momentum",),
+    "Muon": ("momentum", "velocity"),
     "Nadam": ("momentum", "velocity"),
     "RMSprop": ("velocity",),
     "SGD": ("momentum",),
     "ScheduleFreeAdamW": ("momentum", "velocity"),
 }
 _SLOTS_2: dict[str, Slots] = {
+    "Adafactor": ("r", "c", "v"),
     "Adam": ("m", "v"),
     "AdamW": ("m", "v"),
     "Adamax": ("m", "u"),
@@ -36,6 +39,15 @@ _SLOTS_2: dict[str, Slots] = {
     "Nadam": ("m", "v"),
     "SGD": ("m",),
 }
+_FACTORS = ("r", "c")
+"""Of Adafactor: means over the columns and over the rows of a weight."""
+
+_UNEVEN = {"Adafactor", "Muon"}
+"""What these keep of a weight depends on its shape."""
+
+_SCALE = ("iteration", "learning_rate", "step_counter", "dynamic_scale")
+"""What Keras 3 stores of a ``LossScaleOptimizer`` before the variables of the one inside."""
+
 _CLASSES = {name.lower(): name for name in _SLOTS}
 
 
@@ -62,37 +74,127 @@ def read_optimizer(value: Any, keras: int | None) -> Optimizer | None:
     class_name = value.get("class_name")
     if not isinstance(config, dict | None) or class_name not in _SLOTS:
         return None
+    if (config or {}).get("exclude_layers"):
+        return None  # patterns of a file are not matched: that may take forever
     name = (config or {}).get("name")
     default = class_name if keras == 2 else class_name.lower()
     return Optimizer(name if isinstance(name, str) else default, class_name, keras, config or {})
 
 
 def inner_optimizer(value: Any) -> Any:
-    """The optimizer in a ``LossScaleOptimizer``, which mixed precision puts around it."""
+    """The optimizer in a ``LossScaleOptimizer``, which mixed precision puts around it.
+
+    One that was put around by itself is not in the config.
+    """
     config = value.get("config") if isinstance(value, dict) else None
-    return config.get("inner_optimizer") if isinstance(config, dict) else None
+    return (config.get("inner_optimizer") if isinstance(config, dict) else None) or value
+
+
+def scale_labels(keras: int | None) -> list[str]:
+    """The labels of what a ``LossScaleOptimizer`` keeps itself."""
+    return [] if keras == 2 else [f"loss_scale_optimizer/{name}" for name in _SCALE]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained weight: its label, empty where that is not known, and its shape."""
+
+    label: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Between trained weights so many at the ``most``, in an order that is not known."""
+
+    most: int
 
 
 def slot_labels(
-    optimizer: Optimizer, weights: Sequence[tuple[str, Shape]], stored: Sequence[Shape]
+    optimizer: Optimizer, weights: Sequence[Trained | Gap], stored: Sequence[Shape]
 ) -> list[str]:
     """A label for each variable of an optimizer: ``adam/iteration``, ``dense/kernel · Adam/m``.
 
-    ``weights`` are the labels and shapes of the trained weights in Keras's order, ``stored`` the
-    shapes of the optimizer's variables. Empty where these are not those that Keras keeps.
+    ``weights`` are the trained ones in Keras's order, ``stored`` the shapes of the optimizer's
+    variables. No labels where these are not those that Keras keeps; empty ones for those of
+    weights that are not known.
     """
-    labels: list[str] = []
-    shapes: list[Shape] = []
-    for slots in _all_slots(optimizer):
-        labels += [f"{title} · {optimizer.name}/{slot}" for title, _ in weights for slot in slots]
-        shapes += [shape for _, shape in weights for _ in slots]
-    if optimizer.class_name == "Nadam" and optimizer.keras != 2:
-        labels.append(f"{optimizer.name}/u_product")
-        shapes.append(())
-    head = [f"{optimizer.name}/{name}" for name in ("iteration", "learning_rate")]
-    head = head[: max(len(stored) - len(labels), 0)]
-    fits = [*[()] * len(head), *shapes] == list(stored)
-    return [*head, *labels] if head and fits else []
+    head, tail = _head(optimizer), _tail(optimizer)
+    groups = _all_slots(optimizer)
+    room = len(stored) - len(head) - len(tail)
+    filled = _without_gaps(optimizer, weights, room, sum(map(len, groups)))
+    kept = [
+        (weight.label and f"{weight.label} · {optimizer.name}/{slot}", shape)
+        for slots in groups
+        for weight in filled
+        for slot in slots
+        for shape in _shapes(optimizer, slot, weight)
+    ]
+    shapes = [*[()] * len(head), *(shape for _, shape in kept), *[()] * len(tail)]
+    pairs = zip(shapes, stored, strict=False)
+    fits = len(shapes) == len(stored) and all(a in (None, b) for a, b in pairs)
+    return [*head, *(label for label, _ in kept), *tail] if fits else []
+
+
+def _head(optimizer: Optimizer) -> list[str]:
+    """A schedule is no variable, and Keras 2 keeps the learning rate in the config alone."""
+    is_stored = optimizer.keras != 2 and not isinstance(optimizer.config.get("learning_rate"), dict)
+    names = ("iteration", "learning_rate") if is_stored else ("iteration",)
+    return [f"{optimizer.name}/{name}" for name in names]
+
+
+def _tail(optimizer: Optimizer) -> list[str]:
+    has_product = optimizer.class_name == "Nadam" and optimizer.keras != 2
+    return [f"{optimizer.name}/u_product"] if has_product else []
+
+
+def _without_gaps(
+    optimizer: Optimizer, weights: Sequence[Trained | Gap], room: int, each: int
+) -> list[Trained]:
+    """The weights with unknown ones in the gaps, so many as there is ``room`` for.
+
+    Of every weight ``each`` variables are kept. Where it is not certain how many weights lie in
+    which gap, none between the first and the last is known. None is where the count cannot be.
+    """
+    gaps = [number for number, weight in enumerate(weights) if isinstance(weight, Gap)]
+    known = [weight for weight in weights if isinstance(weight, Trained)]
+    if not gaps or not each:
+        return known
+    count = room // each
+    most = len(known) + sum(weight.most for weight in weights if isinstance(weight, Gap))
+    if optimizer.class_name in _UNEVEN or not len(known) <= count <= most:
+        return []
+    if count == most:
+        return [one for weight in weights for one in _filled(weight)]
+    before, after = known[: gaps[0]], known[len(known) - (len(weights) - 1 - gaps[-1]) :]
+    return [*before, *_unknown(count - len(before) - len(after)), *after]
+
+
+def _filled(weight: Trained | Gap) -> list[Trained]:
+    return [weight] if isinstance(weight, Trained) else _unknown(weight.most)
+
+
+def _unknown(count: int) -> list[Trained]:
+    return [Trained("", None)] * count
+
+
+def _shapes(optimizer: Optimizer, slot: str, weight: Trained) -> list[Shape]:
+    """The shape of what is kept of a weight under a name; none where nothing is."""
+    shape = weight.shape
+    if shape is None:
+        return [None]
+    if slot in _FACTORS:
+        nothing: list[Shape] = [] if optimizer.keras == 2 else [()]
+        factor = shape[:-1] if slot == "r" else (*shape[:-2], *shape[-1:])
+        return [factor] if len(shape) > 1 else nothing
+    is_plain = len(shape) == 2 and not _is_embedding(optimizer, weight)
+    return [] if (optimizer.class_name, slot) == ("Muon", "velocity") and is_plain else [shape]
+
+
+def _is_embedding(optimizer: Optimizer, weight: Trained) -> bool:
+    """Whether Muon leaves a weight to Adam, which keeps more of it, for its name."""
+    is_excluded: bool = optimizer.config.get("exclude_embeddings", True)
+    return is_excluded and "embedding" in weight.label.lower()
 
 
 def _all_slots(optimizer: Optimizer) -> list[Slots]:

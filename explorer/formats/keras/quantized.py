@@ -14,16 +14,17 @@ Names = tuple[str, ...]
 _KERNEL = ("kernel", "bias", "kernel_scale")
 _PACKED = ("bias", "quantized_kernel", "kernel_scale", "kernel_zero")
 _EMBEDDINGS = ("embeddings", "embeddings_scale")
-_FLOAT8 = tuple(
+FLOAT8 = tuple(
     f"{what}_{kept}"
     for what, history in (("inputs", ""), ("kernel", ""), ("outputs", "grad_"))
     for kept in (f"{history}scale", f"{history}amax_history")
 )
+"""What is kept to compute with 8-bit floating point; its gradients take its place."""
 
 _DENSE: dict[str, tuple[Names, ...]] = {
     "int8": (_KERNEL,),
     "int4": (_KERNEL, (*_KERNEL, "kernel_zero", "g_idx")),
-    "float8": (("kernel", "bias", *_FLOAT8),),
+    "float8": (("kernel", "bias", *FLOAT8),),
     "gptq": ((*_PACKED, "g_idx"),),
     "awq": ((*_PACKED, "awq_scales", "g_idx"),),
 }

@@ -6,14 +6,15 @@ Source: ``build`` and ``save_own_variables`` of each class below ``keras/src/lay
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 from explorer.formats.artifact import Tensor
 from explorer.formats.keras.config import LayerConfig, read_config, snake_case, store_names
-from explorer.formats.keras.quantized import possible_names
+from explorer.formats.keras.quantized import FLOAT8, possible_names
 
 _MOST_OWNERS = 20_000
 _KERNEL = ("kernel", "bias")
@@ -24,7 +25,7 @@ _RANKS = (1, 2, 3)
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
     "AdditiveAttention": ("scale",),
-    "Attention": ("scale",),
+    "Attention": ("scale", "concat_score_weight"),
     "BatchNormalization": (*_NORM, "moving_mean", "moving_variance"),
     "ConvLSTMCell": _CELL,
     "Dense": _KERNEL,
@@ -37,6 +38,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "Normalization": ("mean", "variance", "count"),
     "PReLU": ("alpha",),
     "RMSNormalization": ("scale",),
+    "ReversibleEmbedding": ("embeddings", "reverse_embeddings"),
+    "STFTSpectrogram": ("real_kernel", "imag_kernel"),
     "SimpleRNNCell": _CELL,
     "SpectralNormalization": ("kernel", "vector_u"),
     "SyncBatchNormalization": (*_NORM, "moving_mean", "moving_variance"),
@@ -49,16 +52,39 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 _VARIABLES_2 = {f"DepthwiseConv{rank}D": ("depthwise_kernel", "bias") for rank in _RANKS[:2]}
 """Where Keras 2 differs."""
 
-_OPTIONAL = {"bias": "use_bias", "beta": "center", "gamma": "scale"}
-_OPTIONAL_OF = {
-    ("AdditiveAttention", "scale"): "use_scale",
-    ("Attention", "scale"): "use_scale",
-    ("EinsumDense", "bias"): "bias_axes",
+_Said = tuple[str, Callable[[Any], bool]]
+"""A key of a config, and whether a value of it means that the variable is there."""
+
+_OPTIONAL: dict[str, _Said] = {
+    "bias": ("use_bias", bool),
+    "beta": ("center", bool),
+    "gamma": ("scale", bool),
+}
+_OPTIONAL_OF: dict[tuple[str, str], _Said] = {
+    ("AdditiveAttention", "scale"): ("use_scale", bool),
+    ("Attention", "concat_score_weight"): ("score_mode", lambda mode: mode == "concat"),
+    ("Attention", "scale"): ("use_scale", bool),
+    ("EinsumDense", "bias"): ("bias_axes", bool),
+    ("ReversibleEmbedding", "reverse_embeddings"): ("tie_weights", lambda is_tied: not is_tied),
+    ("STFTSpectrogram", "imag_kernel"): ("mode", lambda mode: mode != "real"),
+    ("STFTSpectrogram", "real_kernel"): ("mode", lambda mode: mode != "imag"),
 }
 _NOT_TRAINED = {
     *("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"),
     *("kernel_zero", "embeddings_scale", "embeddings_zero", "awq_scales", "g_idx"),
+    *("kernel_scale", *FLOAT8),
 }
+_RANKS_OF = {
+    ("AdditiveAttention", "scale"): 1,
+    ("Attention", "scale"): 0,
+    ("Normalization", "count"): 0,
+    **{(name, "kernel"): 2 for name in ("Dense", "GRUCell", "LSTMCell", "SimpleRNNCell")},
+    **{(f"Conv{rank}D", "kernel"): rank + 2 for rank in _RANKS},
+    **{(f"Conv{rank}DTranspose", "kernel"): rank + 2 for rank in _RANKS},
+    ("Embedding", "embeddings"): 2,
+}
+"""Of how many dimensions a variable is, which tells other classes of the same name."""
+
 _CELLS = {
     "ConvLSTM1D": "ConvLSTMCell",
     "ConvLSTM2D": "ConvLSTMCell",
@@ -94,24 +120,31 @@ def class_of_part(layer: str, place: str) -> str:
 
 
 def variable_names(
-    class_name: str, config: Mapping[str, Any], dtypes: Collection[str], keras: int | None
+    class_name: str, config: Mapping[str, Any], variables: Sequence[Tensor], keras: int | None
 ) -> tuple[str, ...]:
     """The names of the variables of a layer, empty where they do not follow for certain.
 
-    ``dtypes`` are the types of its variables, one for each. ``keras`` is the major version of the
-    writer, ``None`` where it is not known. What ``config`` does not say is taken from the number of
-    the variables, if that leaves only one answer.
+    ``keras`` is the major version of the writer, ``None`` where it is not known. What ``config``
+    does not say is taken from the number of the ``variables``, if that leaves only one answer.
     """
     if keras is None and class_name in _VARIABLES_2:
         return ()
     known = _VARIABLES_2 if keras == 2 and class_name in _VARIABLES_2 else _VARIABLES
+    dtypes = {variable.dtype for variable in variables}
     kinds = possible_names(class_name, known.get(class_name, ()), config, dtypes)
     answers = {
         answer
         for names in kinds
-        for answer in _choices({n: _said(class_name, n, config) for n in names}, len(dtypes))
+        for answer in _choices({n: _said(class_name, n, config) for n in names}, len(variables))
     }
-    return answers.pop() if len(answers) == 1 else ()
+    answer = answers.pop() if len(answers) == 1 else ()
+    return answer if all(map(partial(_can_be, class_name), answer, variables)) else ()
+
+
+def _can_be(class_name: str, name: str, variable: Tensor) -> bool:
+    """Whether a variable has as many dimensions as Keras's own of that name."""
+    rank = _RANKS_OF.get((class_name, name))
+    return rank is None or variable.shape is None or len(variable.shape) == rank
 
 
 def _choices(said: Mapping[str, bool | None], count: int) -> Iterator[tuple[str, ...]]:
@@ -124,19 +157,18 @@ def _choices(said: Mapping[str, bool | None], count: int) -> Iterator[tuple[str,
 
 def _said(class_name: str, name: str, config: Mapping[str, Any]) -> bool | None:
     """Whether a layer has a variable, ``None`` where its config does not say."""
-    key = _OPTIONAL_OF.get((class_name, name)) or _OPTIONAL.get(name)
-    if key is None:
+    said = _OPTIONAL_OF.get((class_name, name)) or _OPTIONAL.get(name)
+    if said is None:
         return True
-    return bool(config[key]) if key in config else None
+    key, means = said
+    return means(config[key]) if key in config else None
 
 
 def is_trained(name: str, tensor: Tensor) -> bool:
-    """Whether the optimizer changes a variable of this name; quantized values are whole numbers.
+    """Whether the optimizer keeps anything of a variable of this name.
 
-    The scale of a kernel is one trained number with 8-bit floating point, else several fixed ones.
+    Quantized values are whole numbers; scales of 8-bit floating point are trained, but replaced.
     """
-    if name == "kernel_scale":
-        return tensor.shape == ()
     return name not in _NOT_TRAINED and "int" not in tensor.dtype
 
 
@@ -175,17 +207,18 @@ def _inside(owner: Owner, part: LayerConfig) -> Owner:
 
 def _parts(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
     """What lies in a layer, by its group below the layer's own."""
+    class_name = layer.own_class
     if layer.layers:
         names = store_names([below.class_name for below in layer.layers])
         yield from zip([f"layers/{name}" for name in names], layer.layers, strict=True)
-    elif layer.class_name in _CELLS:
-        cell = _CELLS[layer.class_name]
+    elif class_name in _CELLS:
+        cell = _CELLS[class_name]
         yield "cell", LayerConfig(snake_case(cell), cell, layer.config)
-    elif layer.class_name in _ATTENTIONS:
+    elif class_name in _ATTENTIONS:
         yield from _attention_parts(layer)
-    elif layer.class_name == "Bidirectional":
+    elif class_name == "Bidirectional":
         yield from _both_directions(layer)
-    elif layer.class_name == "StackedRNNCells":
+    elif class_name == "StackedRNNCells":
         cells = [cell for cell in _read_all(layer.config.get("cells")) if cell is not None]
         names = store_names([cell.class_name for cell in cells])
         yield from zip([f"cells/{name}" for name in names], cells, strict=True)
