@@ -5,6 +5,8 @@ Source: ``tensorflow/core/framework/graph.proto``.
 
 from __future__ import annotations
 
+from functools import cache
+
 from explorer.formats.artifact import Artifact, Contents, MetaGraphOps, Node, NodeList, NodeType
 from explorer.formats.contents import yes_if
 from explorer.formats.graph.checks import graph_structure
@@ -37,7 +39,7 @@ def open(match: Match) -> Artifact:
         size=match.storage.size() or 0,
         root=_root(match.storage, graph),
         contents=Contents(weights=weights),
-        tensors=lambda: list(graph.constants()),
+        tensors=cache(lambda: tuple(graph.constants())),
         operations=lambda: [MetaGraphOps((), graph.used_ops)],
         ops=lambda: ops_with_savers(graph),
         checks=lambda: graph_structure(graph),

@@ -49,11 +49,17 @@ def _graph_attributes(graph: StoredGraph) -> list[tuple[str, str]]:
     found = [
         ("operations", f"{len(graph.nodes):,}"),
         ("graph version", f"{versions.producer} (readers from {versions.min_consumer})"),
-        ("inputs", _some([_placeholder_text(node) for node in inputs])),
-        ("outputs", _some([f"{node.name}: {node.op}" for node in outputs])),
+        ("inputs", _some_nodes(graph, inputs, _placeholder_text)),
+        ("outputs", _some_nodes(graph, outputs, lambda node: f"{node.name}: {node.op}")),
         ("kinds of operations", ", ".join(graph.used_ops)),
     ]
     return [(name, text) for name, text in found if text]
+
+
+def _some_nodes(
+    graph: StoredGraph, numbers: Sequence[int], text: Callable[[pb.NodeDef], str]
+) -> str:
+    return _some([text(graph.nodes.at(number)) for number in numbers[:_LISTED]], len(numbers))
 
 
 def _placeholder_text(node: pb.NodeDef) -> str:
@@ -156,7 +162,8 @@ def _bytes_text(value: bytes) -> str:
     return text if len(value) <= _LONGEST else f"{text} … ({len(value):,} bytes)"
 
 
-def _some(texts: Sequence[str]) -> str:
-    more = len(texts) - _LISTED
+def _some(texts: Sequence[str], count: int | None = None) -> str:
+    """The first of ``count`` texts, or of all that are given."""
+    more = (len(texts) if count is None else count) - _LISTED
     shown = ", ".join(texts[:_LISTED])
     return f"{shown} and {more:,} more" if more > 0 else shown

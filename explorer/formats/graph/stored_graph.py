@@ -25,6 +25,7 @@ _FLOATS = ("float32", "float64", "float16", "bfloat16")
 _OP, _ATTR = pb.NodeDef.OP_FIELD_NUMBER, pb.NodeDef.ATTR_FIELD_NUMBER
 _KEY, _VALUE = 1, 2
 _TENSOR = pb.AttrValue.TENSOR_FIELD_NUMBER
+_CONST = b"Const"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class StoredNodes:
             for span in self.spans:
                 yield node_at(wire, span)
 
+    def at(self, index: int) -> pb.NodeDef:
+        """The operation of that number, large values left out. Raises `UnreadableArtifact`."""
+        with self.file.wire() as wire:
+            return node_at(wire, self.spans[index])
+
     def page(self, start: int, stop: int) -> list[tuple[pb.NodeDef, Tensor | None]]:
         """Some operations, each with its tensor where it is a constant."""
         with self.file.wire() as wire:
@@ -53,7 +59,7 @@ class StoredNodes:
     def constants(self, smallest: int = 0) -> Iterator[Tensor]:
         """The constants among the operations that are stored in ``smallest`` bytes or more."""
         with self.file.wire() as wire:
-            for span in self.spans:
+            for span in self._likely_constants:
                 if span.size >= smallest:
                     tensor = self._constant(wire, span)
                     if tensor is not None:
@@ -75,6 +81,16 @@ class StoredNodes:
             texts = node.attr["value"].tensor.string_val
             if node.op == "Const" and len(texts) == 1 and node.name not in self.assets:
                 found[node.name] = texts[0].decode("utf-8", "backslashreplace")
+        return found
+
+    @cached_property
+    def _likely_constants(self) -> Spans:
+        """Where the constants are; what is too large to be looked through may be one."""
+        found = Spans()
+        with self.file.wire() as wire:
+            for span in self.spans:
+                if span.size > _WHOLE or _CONST in wire.bytes(span):
+                    found.append(*span)
         return found
 
     def _constant(self, wire: Wire, span: Span) -> Tensor | None:
@@ -129,7 +145,7 @@ class StoredGraph:
         """Of the graph format."""
         return self._parts[0].versions
 
-    @property
+    @cached_property
     def nodes(self) -> StoredNodes:
         """The operations of the main graph."""
         return StoredNodes(self.file, self._parts[1][_NODE], self._prefix, self._assets)
@@ -197,12 +213,24 @@ class StoredGraph:
         return tuple(sorted(used - functions.keys()))
 
     @cached_property
-    def ends(self) -> tuple[Sequence[pb.NodeDef], Sequence[pb.NodeDef]]:
-        """The placeholders of the main graph, and the operations whose result none of it takes."""
-        nodes = [node for node in self.nodes.messages() if node.op not in _UNSEEN]
-        taken = {producer(name) for node in nodes for name in node.input}
-        inputs = [node for node in nodes if node.op in _PLACEHOLDERS]
-        return inputs, [n for n in nodes if n.name not in taken and n.op not in _PLACEHOLDERS]
+    def ends(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The placeholders of the main graph, and the operations whose result none of it takes.
+
+        Both by their numbers.
+        """
+        inputs: list[int] = []
+        others: dict[str, int] = {}
+        taken: set[str] = set()
+        for number, node in enumerate(self.nodes.messages()):
+            op = node.op
+            if op in _UNSEEN:
+                continue
+            taken.update(map(producer, node.input))
+            if op in _PLACEHOLDERS:
+                inputs.append(number)
+            else:
+                others[node.name] = number
+        return inputs, [number for name, number in others.items() if name not in taken]
 
 
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
@@ -268,7 +296,7 @@ def _constant_at(wire: Wire, span: Span) -> tuple[str, Span] | None:
             continue
         if field.tag == pb.NodeDef.NAME_FIELD_NUMBER:
             name = wire.text(field.span)
-        elif field.tag == _OP and wire.bytes(field.span) != b"Const":
+        elif field.tag == _OP and wire.bytes(field.span) != _CONST:
             return None
         elif field.tag == _ATTR:
             tensor = _tensor_attribute(wire, field.span) or tensor

@@ -7,6 +7,8 @@ _MAX_BYTES = 10
 
 def varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
     """The unsigned number at ``at`` and where the next byte is. Raises `ValueError`."""
+    if at < len(data) and data[at] < 0x80:
+        return data[at], at + 1
     value = 0
     for index, byte in enumerate(data[at : at + _MAX_BYTES]):
         value |= (byte & 0x7F) << (7 * index)

@@ -55,6 +55,10 @@ class Spans(Sequence[Span]):
     def __len__(self) -> int:
         return len(self._bounds) // 2
 
+    def __iter__(self) -> Iterator[Span]:
+        bounds = iter(self._bounds)
+        return map(Span, bounds, bounds)
+
     @overload
     def __getitem__(self, index: int) -> Span: ...
     @overload
@@ -183,10 +187,13 @@ class Wire:
 
     def bytes(self, span: Span) -> bytes:
         """The bytes of a span."""
-        index = span.start - self._base
-        if index >= 0 and index + span.size <= len(self._window):
-            return self._window[index : index + span.size]
-        return self.source.read(span.start, span.size)
+        start, end = span
+        if self._base <= start and end <= self._base + len(self._window):
+            return self._window[start - self._base : end - self._base]
+        if end - start > _SMALLEST_WINDOW:
+            return self.source.read(start, end - start)
+        self._move(start)
+        return self._window[: end - start]
 
     def text(self, span: Span) -> str:
         """A short text."""
