@@ -16,7 +16,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from explorer.formats.artifact import Artifact, HazardKind, NodeType, Tri, UnreadableArtifact
+from explorer.formats.artifact import (
+    Artifact,
+    HazardKind,
+    NodeType,
+    TensorUnreadable,
+    Tri,
+    UnreadableArtifact,
+)
 from explorer.formats.keras.pickled_arrays import PickleReader, as_array
 from explorer.formats.storage import LocalStorage, Pages
 from tests.formats import keras_originals, keras_seeds
@@ -135,6 +142,34 @@ def test_weights_that_keras_writes_as_npz_to_a_folder_are_read(
     assert below(artifact.root, "model.weights.h5").kind == "NumPy weights"
 
 
+def test_weights_that_are_pickled_as_tensors_are_read(tmp_path: Path, opened: Opener) -> None:
+    from keras.src.saving import saving_lib
+
+    k = keras_originals.line("keras")
+    model = k.Sequential([k.Input((5,)), k.layers.Dense(4, name="dense")])
+    model.layers[0].enable_lora(2)
+    expected = np.asarray(model.layers[0].kernel)
+    saving_lib.save_model(model, tmp_path / "lora.keras", weights_format="npz")
+    artifact = opened(tmp_path / "lora.keras")
+    assert (artifact.notes, artifact.contents.weights) == ((), Tri.YES)
+    kernel = next(t for t in artifact.tensors() if t.label == "dense/kernel")
+    assert kernel.dtype == "float32"
+    np.testing.assert_array_equal(kernel.read(), expected)
+
+
+def test_a_pickled_object_that_holds_no_array_is_told(tmp_path: Path, opened: Opener) -> None:
+    source = keras_seeds.pickled(tmp_path)
+    held = io.BytesIO()
+    np.save(held, np.array({"0": complex(1, 2)}, object), allow_pickle=True)
+    changed = _with_member(source, tmp_path / "other.keras", held.getvalue())
+    artifact = opened(changed)
+    assert artifact.contents.weights is Tri.PARTLY
+    assert "only unpickling would give" in artifact.notes[0]
+    (unknown,) = (t for t in artifact.tensors() if t.dtype == "unknown")
+    with pytest.raises(TensorUnreadable, match="only unpickling would give"):
+        unknown.read()
+
+
 class _Harmful:
     """Unpickled, it would write a file."""
 
@@ -246,6 +281,45 @@ def test_sharded_weights_open_by_their_index_and_by_every_shard(
             "parts_00000.weights.h5",
             "parts_00001.weights.h5",
         }
+
+
+def test_shards_of_a_subclass_are_read_as_one_file(tmp_path: Path, opened: Opener) -> None:
+    k = keras_originals.line("keras")
+
+    class Around(k.layers.Layer):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__(name="around")
+            self.inner = k.layers.Dense(3)
+
+        def build(self, shape: Any) -> None:
+            self.factor = self.add_weight(name="factor", shape=(3, 3))
+            self.inner.build((None, 3))
+
+        def call(self, inputs: Any) -> Any:
+            return self.inner(inputs @ self.factor)
+
+    class Blocks(k.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.around = Around()
+            self.blocks = [k.layers.Dense(3, name=name) for name in ("first", "last")]
+
+        def call(self, inputs: Any) -> Any:
+            return self.around(self.blocks[1](self.blocks[0](inputs)))
+
+    model = Blocks()
+    model(np.zeros((1, 3), np.float32))
+    model.save_weights(tmp_path / "one.weights.h5")
+    model.save_weights(tmp_path / "many.weights.json", max_shard_size=60 / (1 << 30))
+    one, many = opened(tmp_path / "one.weights.h5"), opened(tmp_path / "many.weights.json")
+    assert len(many.root.children()) == 5
+    assert {layer.name: layer.parameters for layer in many.layers()} == {
+        layer.name: layer.count_params() for layer in model.layers
+    }
+    assert set(many.layers()) == set(one.layers())
+    labels = {t.path: t.label for t in many.tensors()}
+    assert labels == {t.path: t.label for t in one.tensors()}
+    assert "first/kernel" in labels.values()
 
 
 def test_a_folder_of_one_sharded_model_opens_as_it(shards: Path, opened: Opener) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from explorer.formats.archives.zip_storage import ZipStorage
 from explorer.formats.artifact import (
     Check,
@@ -20,10 +22,12 @@ from explorer.formats.artifact import (
     Location,
     NodeSource,
     Role,
+    Selection,
     Tensor,
+    TensorUnreadable,
     UnreadableArtifact,
 )
-from explorer.formats.keras.pickled_arrays import Made, PickleReader, as_array
+from explorer.formats.keras.pickled_arrays import Global, Made, PickleReader, as_array
 from explorer.formats.keras.store import CONTAINERS, Places, store_role
 from explorer.formats.keras.weights import parts_of
 from explorer.formats.nodes import tensor_nodes
@@ -34,6 +38,10 @@ from explorer.formats.storage import Pages, Storage
 from explorer.formats.text import dtype_text
 
 _ROOT = "__root__"
+_CONVERT = Global("tensorflow.python.framework.ops", "convert_to_tensor")
+_UNKNOWN = (
+    "it is pickled as an object whose values only unpickling would give, and that may run anything."
+)
 
 
 @dataclass
@@ -118,9 +126,10 @@ class NpzWeights:
     def _tensor(self, name: str, place: str, key: str, value: Any) -> Tensor:
         above = "" if place == _ROOT else f"{place}/"
         path = f"{above}vars/{key}"
-        array = as_array(value) or as_array(_value_of(value))
+        array = as_array(value) or as_array(_converted(value)) or as_array(_value_of(value))
         if array is None:
-            return Tensor(path, "unknown", None, 0, store_role(path))
+            self.notes.append(f"{path} cannot be read: {_UNKNOWN}")
+            return Tensor(path, "unknown", None, 0, store_role(path), reader=partial(_refuse, path))
         values = RawValues(
             self._archive,
             name,
@@ -160,6 +169,17 @@ def _variables(pickle: Any) -> Iterable[tuple[str, Any]]:
     if not isinstance(variables, dict):
         raise ValueError("it does not hold the variables of one object")
     return ((str(key), value) for key, value in variables.items())
+
+
+def _refuse(path: str, _selection: Selection) -> np.ndarray:
+    raise TensorUnreadable(f"{path} cannot be read: {_UNKNOWN}")
+
+
+def _converted(value: Any) -> Any:
+    """TensorFlow pickles a tensor of its own as an array with the function that converts it."""
+    is_tensor = isinstance(value, Made) and value.called == _CONVERT
+    arguments = value.arguments if is_tensor else None
+    return arguments[0] if isinstance(arguments, tuple) and len(arguments) == 1 else None
 
 
 def _value_of(variable: Any) -> Any:

@@ -129,7 +129,12 @@ class _Sharded:
         for number, name in enumerate(index.places):
             self._open(name, number)
         self._places = Places(self._groups_in)
-        self._labels = StoreLabels(self._stored(), cache(self._stored_name), self._places.of)
+        self._labels = StoreLabels(
+            self._stored(),
+            cache(self._stored_name),
+            self._places.of,
+            layer_groups=self._layer_groups(),
+        )
         self.tensors: Callable[[], Sequence[Tensor]] = cache(self._labels.labelled)
 
     def _open(self, name: str, number: int) -> None:
@@ -189,11 +194,15 @@ class _Sharded:
         return list(dict.fromkeys(names))
 
     def _layers(self, complete: bool) -> Sequence[Layer]:
-        groups = [place for shard in self._shards.values() for place in shard.layer_groups()]
-        name_of = self._labels.stored_name
+        labels = self._labels
         return store_layers(
-            None, self.tensors(), dict.fromkeys(groups), name_of, self._places.of, complete
+            None, self.tensors(), labels.layer_groups, labels.stored_name, self._places.of, complete
         )
+
+    def _layer_groups(self) -> list[str]:
+        """Those of all shards; one may hold just what lies in a layer of another."""
+        groups = {place for shard in self._shards.values() for place in shard.layer_groups()}
+        return sorted(place for place in groups if place.rpartition("/")[0] not in groups)
 
     def _notes(self) -> Iterator[str]:
         for name, reason in self._missing.items():
