@@ -16,7 +16,13 @@ from tests.formats.originals import Originals
 
 _BY_TENSORFLOW = ("keras2_functional", "keras3_branched_export", "everything", "no_variables")
 _OLD = Path(__file__).parent / "old_versions" / "files" / "tf213"
-_PARTS = ["saved_model.pb", "signatures", "concrete functions", "variables/variables.index"]
+_PARTS = [
+    "saved_model.pb",
+    "graph",
+    "signatures",
+    "concrete functions",
+    "variables/variables.index",
+]
 
 
 def fingerprints(model: Path) -> list[Check]:
@@ -55,6 +61,11 @@ def flip(find: Callable[[bytes], int]) -> Callable[[Path], None]:
     ("file", "find", "damaged"),
     [
         ("saved_model.pb", lambda data: data.index(b"MatMul") + 2, ["saved_model.pb"]),
+        (
+            "saved_model.pb",
+            lambda data: data.index(b"saver_filename") + 2,
+            ["saved_model.pb", "graph"],
+        ),
         (
             "saved_model.pb",
             lambda data: data.index(b"tensorflow/serving/predict") + 3,

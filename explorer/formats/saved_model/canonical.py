@@ -20,47 +20,58 @@ _DEEPEST = 100
 _KEY = 1
 
 
-class Canonical:
-    """A message at ``span`` of ``wire``, of ``kind``, with its maps in order.
+class Pieces:
+    """Bytes of ``wire`` and others, end to end; of those of ``wire`` only offsets are held."""
 
-    Nothing but offsets is held. Raises `WireError` where it is no such message.
-    """
-
-    def __init__(self, wire: Wire, span: Span, kind: Descriptor) -> None:
+    def __init__(self, wire: Wire, pieces: Iterable[Span | bytes]) -> None:
         self._wire = wire
-        self._spans = list(_joined(_ordered(wire, span, kind, _DEEPEST)))
-        self._starts = [0, *accumulate(piece.size for piece in self._spans)]
-        self.size = span.size
+        self._pieces = list(_joined(pieces))
+        self._starts = [0, *accumulate(map(_size, self._pieces))]
+        self.size = self._starts[-1]
 
     def read(self, offset: int, length: int) -> bytes:
         """``length`` bytes from ``offset``."""
         end = offset + length
         first = bisect_right(self._starts, offset) - 1
-        pieces = []
-        for index in range(first, len(self._spans)):
+        found = []
+        for index in range(first, len(self._pieces)):
             start = self._starts[index]
             if start >= end:
                 break
-            at = self._spans[index].start - start
             low, high = max(offset, start), min(end, self._starts[index + 1])
-            pieces.append(self._wire.bytes(Span(at + low, at + high)))
-        return b"".join(pieces)
+            found.append(self._part(self._pieces[index], low - start, high - start))
+        return b"".join(found)
+
+    def _part(self, piece: Span | bytes, low: int, high: int) -> bytes:
+        if isinstance(piece, bytes):
+            return piece[low:high]
+        return self._wire.bytes(Span(piece.start + low, piece.start + high))
 
 
-def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+def _size(piece: Span | bytes) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece.size
+
+
+def _joined(pieces: Iterable[Span | bytes]) -> Iterator[Span | bytes]:
     """Spans that follow each other as one."""
-    start = end = 0
-    for span in spans:
-        if span.start != end:
-            if end > start:
-                yield Span(start, end)
-            start = span.start
-        end = span.end
-    if end > start:
-        yield Span(start, end)
+    last = Span(0, 0)
+    for piece in pieces:
+        if isinstance(piece, Span) and piece.start == last.end:
+            last = Span(last.start, piece.end)
+            continue
+        if last.size:
+            yield last
+        last = piece if isinstance(piece, Span) else Span(0, 0)
+        if isinstance(piece, bytes):
+            yield piece
+    if last.size:
+        yield last
 
 
-def _ordered(wire: Wire, span: Span, kind: Descriptor | None, deepest: int) -> Iterator[Span]:
+def ordered(
+    wire: Wire, span: Span, kind: Descriptor | None, deepest: int = _DEEPEST
+) -> Iterator[Span]:
+    """A message of ``kind`` with its maps in order. Raises `WireError` where it is none."""
     if not deepest:
         raise WireError(f"messages are nested too deep at byte {span.start:,}")
     for tag, group in groupby(wire.fields(span), key=attrgetter("tag")):
@@ -70,7 +81,7 @@ def _ordered(wire: Wire, span: Span, kind: Descriptor | None, deepest: int) -> I
             continue
         for field in _entries(wire, group) if _is_map(about) else group:
             yield Span(field.at, field.start)
-            yield from _ordered(wire, field.span, about.message_type, deepest - 1)
+            yield from ordered(wire, field.span, about.message_type, deepest - 1)
 
 
 def _entries(wire: Wire, fields: Iterable[Field]) -> list[Field]:

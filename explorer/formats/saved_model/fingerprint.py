@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import reduce
+from operator import itemgetter
 
 from google.protobuf.descriptor import Descriptor
 
 from explorer.formats.artifact import Check
 from explorer.formats.graph.stored_graph import map_entry
 from explorer.formats.protobuf.wire import BYTES, ProtoFile, Span, Wire
-from explorer.formats.saved_model.canonical import Canonical
+from explorer.formats.saved_model.canonical import Pieces, ordered
 from explorer.formats.saved_model.farmhash import fingerprint64, fingerprint64_of, fingerprint_cat64
+from explorer.formats.saved_model.program import number_of, program, without_number
 from explorer.formats.schema import saved_model_pb2 as pb
 
 RULE = "fingerprint"
@@ -26,6 +28,7 @@ VERSIONS = (1, 4)
 """Those whose hashes are known. In version 0 the first hash is another, 2 is of split files."""
 
 _META_GRAPHS = pb.SavedModel.META_GRAPHS_FIELD_NUMBER
+_GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
 _SIGNATURES = pb.MetaGraphDef.SIGNATURE_DEF_FIELD_NUMBER
 _OBJECTS = pb.MetaGraphDef.OBJECT_GRAPH_DEF_FIELD_NUMBER
 _FUNCTIONS = pb.SavedObjectGraph.CONCRETE_FUNCTIONS_FIELD_NUMBER
@@ -36,13 +39,14 @@ _Reading = Callable[[Wire, Span, Descriptor], int]
 
 
 def graph_checks(file: ProtoFile, fingerprint: pb.FingerprintDef) -> Iterator[Check]:
-    """Of the graph file: the whole of it, the signatures and the concrete functions.
+    """Of the graph file: all of it, its main graph, the signatures and the concrete functions.
 
     Raises `UnreadableArtifact` where the file is damaged.
     """
     with file.wire() as wire:
         yield _check(file.name, _whole(wire, file.span), fingerprint.saved_model_checksum)
-        signatures, functions = _hashed_parts(wire, file.span)
+        graph, signatures, functions = _hashed_parts(wire, file.span)
+        yield _check("graph", _program_hashes(wire, graph), fingerprint.graph_def_program_hash)
         hashes = _signature_hashes(wire, signatures)
         yield _check("signatures", hashes, fingerprint.signature_def_hash)
         hashes = _object_hashes(wire, functions)
@@ -77,7 +81,7 @@ def _as_it_lies(wire: Wire, span: Span, kind: Descriptor) -> int:
 
 
 def _in_order(wire: Wire, span: Span, kind: Descriptor) -> int:
-    message = Canonical(wire, span, kind)
+    message = Pieces(wire, ordered(wire, span, kind))
     return fingerprint64_of(message.read, message.size)
 
 
@@ -88,18 +92,26 @@ def _whole(wire: Wire, span: Span) -> _Hashes:
     return (reading(wire, span, pb.SavedModel.DESCRIPTOR) for reading in _READINGS)
 
 
-def _hashed_parts(wire: Wire, span: Span) -> tuple[_Entries, _Entries]:
-    """The signatures and the concrete functions of the first meta graph, by name."""
+def _program_hashes(wire: Wire, graph: Span) -> _Hashes:
+    message = Pieces(wire, program(wire, graph))
+    yield fingerprint64_of(message.read, message.size)
+
+
+def _hashed_parts(wire: Wire, span: Span) -> tuple[Span, _Entries, _Entries]:
+    """Of the first meta graph the graph, and the signatures and concrete functions by name."""
     meta_graphs = (f for f in wire.fields(span) if f.tag == _META_GRAPHS and f.wire == BYTES)
+    graph = Span(0, 0)
     signatures: _Entries = []
     functions: _Entries = []
     for field in wire.fields(next(meta_graphs).span):
-        if field.tag == _SIGNATURES:
+        if field.tag == _GRAPH:
+            graph = field.span
+        elif field.tag == _SIGNATURES:
             signatures.append(_entry(wire, field.span))
         elif field.tag == _OBJECTS:
             below = wire.fields(field.span)
             functions += [_entry(wire, f.span) for f in below if f.tag == _FUNCTIONS]
-    return signatures, functions
+    return graph, signatures, functions
 
 
 def _entry(wire: Wire, span: Span) -> tuple[str, Span]:
@@ -120,26 +132,22 @@ def _signature_hashes(wire: Wire, signatures: _Entries) -> _Hashes:
 
 def _object_hashes(wire: Wire, functions: _Entries) -> _Hashes:
     """Of the concrete functions in the order of the numbers that their names end in."""
-    if not all(_ending(name).isdecimal() for name, _ in functions):
+    numbered = [(number_of(name), name, span) for name, span in functions]
+    if any(number is None for number, _, _ in numbered):
         return
     kind = pb.SavedConcreteFunction.DESCRIPTOR
+    numbered.sort(key=itemgetter(0))
     for reading in _READINGS:
-        ordered = sorted(functions, key=lambda item: int(_ending(item[0])))
         yield _joined(
             [
                 part
-                for name, span in ordered
-                for part in (fingerprint64(_stem(name).encode()), reading(wire, span, kind))
+                for _, name, span in numbered
+                for part in (
+                    fingerprint64(without_number(name).encode()),
+                    reading(wire, span, kind),
+                )
             ]
         )
-
-
-def _stem(name: str) -> str:
-    return name.removesuffix(str(int(_ending(name))))
-
-
-def _ending(name: str) -> str:
-    return name.rpartition("_")[2]
 
 
 def _joined(hashes: list[int]) -> int:

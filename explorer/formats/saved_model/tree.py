@@ -284,10 +284,7 @@ def fingerprint_node(name: str, size: int, fingerprint: pb.FingerprintDef) -> No
     """``fingerprint.pb``: hashes by which two SavedModels can be told apart."""
     hashes: list[tuple[str, Callable[[], int]]] = [
         ("saved_model.pb checksum", lambda: fingerprint.saved_model_checksum),
-        (
-            "graph hash (of a simplified copy, not verified)",
-            lambda: fingerprint.graph_def_program_hash,
-        ),
+        ("graph hash", lambda: fingerprint.graph_def_program_hash),
         ("signatures hash", lambda: fingerprint.signature_def_hash),
         ("object graph hash", lambda: fingerprint.saved_object_graph_hash),
         ("checkpoint hash", lambda: fingerprint.checkpoint_hash),
@@ -301,6 +298,5 @@ def fingerprint_node(name: str, size: int, fingerprint: pb.FingerprintDef) -> No
             ("uuid", fingerprint.uuid),
             *((title, f"{value():016x}") for title, value in hashes),
             ("format version", str(fingerprint.version.producer)),
-            ("not verified", "the graph hash, which is of a copy that TensorFlow simplifies"),
         ],
     )
