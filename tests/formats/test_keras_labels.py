@@ -101,6 +101,32 @@ def test_no_name_is_invented_for_the_variables_of_a_persons_class(
             assert labels["kernel"] == "kernel"
 
 
+def test_numbers_of_layers_in_lists_and_dictionaries_are_named(tmp_path: Path, opened: Any) -> None:
+    from keras.src.saving import saving_lib
+
+    class Held(keras.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.listed = [keras.layers.Dense(3), keras.layers.Dense(4)]
+            self.by_key = {"only": keras.layers.Dense(2)}
+
+        def call(self, inputs: Any) -> Any:
+            return self.by_key["only"](self.listed[1](self.listed[0](inputs)))
+
+    model = Held()
+    model(np.zeros((1, 5), np.float32))
+    model.compile("sgd", "mse")
+    names = _names(_filled(model).weights)
+    saving_lib.save_model(model, tmp_path / "model.keras", weights_format="npz")
+    artifact = opened(tmp_path / "model.keras")
+    weights = [t for t in artifact.tensors() if t.role is Role.WEIGHT]
+    own = [(t.label, names[t.read().tobytes()]) for t in weights]
+    assert all(label.rpartition("/")[2] == name.rpartition("/")[2] for label, name in own)
+    assert {layer.parameters for layer in artifact.layers()} == {
+        layer.count_params() for layer in model.layers
+    }
+
+
 # What optimizers keep
 
 

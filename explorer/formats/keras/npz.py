@@ -70,10 +70,11 @@ class NpzWeights:
         return self._tensors
 
     def layer_groups(self) -> list[str]:
-        """The groups of the layers, each at the top or in the list of layers."""
+        """The groups of the layers, each at the top or in a list, which has no member itself."""
+        objects = {name.removesuffix(ENDING) for name in self._archive.names()}
         paths = [parts_of(tensor.path) for tensor in self._tensors if tensor.role is Role.WEIGHT]
-        places = ("/".join(parts[: 2 if parts[0] in CONTAINERS else 1]) for parts in paths)
-        return list(dict.fromkeys(place for place in places if place != "vars"))
+        places = ("/".join(parts[: 1 if parts[0] in objects else 2]) for parts in paths)
+        return list(dict.fromkeys(place for place in places if not place.startswith("vars/")))
 
     def stored_name(self, place: str) -> str:
         """None is stored."""
