@@ -195,15 +195,20 @@ class GraphOp:
     """One operation of a stored graph; ``where`` is its graph or function, as people find it.
 
     For example ``meta graph [serve]`` or ``meta graph [serve], function __inference_call_41``.
-    ``for_saving`` is said of what nothing runs but the saving and restoring of variables. ``texts``
-    finds the constants that the graph itself gives it, such as the path of a file; no assets.
+    ``for_saving`` is said of what saves or restores variables, where nothing else runs it.
+    ``texts`` finds for each input the text that the graph itself gives it, such as the path of a
+    file; ``None`` where it is another value, one of the model's own assets or not known.
+    ``attributes`` finds the texts of its own settings, ``None`` where these are not known.
     """
 
     op: str
     name: str
     where: str
     for_saving: bool = False
-    texts: Callable[[], Sequence[str]] = field(default=tuple, compare=False)
+    texts: Callable[[], Sequence[str | None]] = field(default=tuple, compare=False)
+    attributes: Callable[[], Mapping[str, Sequence[str]] | None] = field(
+        default=lambda: None, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,23 @@ def tf1_model(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (out / "saved_model.pb").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def scoped_model(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """One whose savers have names and scopes of a person's, one of them for files in parts."""
+    v1 = tf.compat.v1
+    out = tmp_path_factory.mktemp("scoped") / "model"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        variable = v1.get_variable("v", [3], use_resource=False)
+        with v1.name_scope("train"):
+            v1.train.Saver(name="my_saver")
+            v1.train.Saver(name="in_parts", sharded=True)
+            v1.train.Saver(name="old", write_version=v1.train.SaverDef.V1)
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(out), {"x": x}, {"y": x * variable})
+    return (out / "saved_model.pb").read_bytes()
+
+
 @pytest.fixture
 def changed(tmp_path: Path) -> Callable[[bytes, Callable[[Any], None]], Path]:
     def change(data: bytes, tamper: Callable[[Any], None]) -> Path:
@@ -80,9 +97,9 @@ def caller_of(meta: Any, function: Any) -> Any:
 
 
 def test_the_savers_of_a_model_are_no_danger(
-    tf1_model: bytes, tf2_model: bytes, changed: Changed
+    tf1_model: bytes, tf2_model: bytes, scoped_model: bytes, changed: Changed
 ) -> None:
-    for model in (tf1_model, tf2_model):
+    for model in (tf1_model, tf2_model, scoped_model):
         assert b"RestoreV2" in model
         assert dangers(changed(model, lambda meta: None)) == set()
 
@@ -200,3 +217,61 @@ def test_any_other_operation_in_a_saving_scope_is_a_danger(
         meta.graph_def.node.add(name="save/read", op="ReadFile", input=["save/Const"])
 
     assert dangers(changed(tf1_model, tamper)) == {"ReadFile"}
+
+
+def named(meta: Any, name: str) -> Any:
+    return next(node for node in meta.graph_def.node if node.name == name)
+
+
+def saver_run_before_a_signature(meta: Any) -> None:
+    in_scope(meta, "Mul").input.append("^train/my_saver/SaveV2")
+
+
+def saver_of_a_chosen_place(meta: Any) -> None:
+    value = named(meta, "train/my_saver/filename/input").attr["value"].tensor
+    value.string_val[0] = b"/home/alice/model"
+
+
+def saver_of_a_place_in_parts(meta: Any) -> None:
+    named(meta, "train/in_parts/StringJoin").attr["separator"].s = b"/"
+
+
+def saver_of_a_computed_place(meta: Any) -> None:
+    meta.graph_def.node.add(name="train/my_saver/made", op="DecodeBase64", input=["save/Const"])
+    named(meta, "train/my_saver/SaveV2").input[0] = "train/my_saver/made"
+
+
+def saver_of_a_place_outside_its_scope(meta: Any) -> None:
+    named(meta, "train/my_saver/SaveV2").input[0] = "x"
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        saver_run_before_a_signature,
+        saver_of_a_chosen_place,
+        saver_of_a_place_in_parts,
+        saver_of_a_computed_place,
+        saver_of_a_place_outside_its_scope,
+    ],
+)
+def test_a_saver_in_any_scope_that_does_more_is_a_danger(
+    scoped_model: bytes, changed: Changed, tamper: Callable[[Any], None]
+) -> None:
+    assert "SaveV2" in dangers(changed(scoped_model, tamper))
+
+
+def test_savers_of_a_graph_alone(tf: Any, tmp_path: Path) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        variable = v1.get_variable("v", [3], use_resource=False)
+        v1.train.Saver(name="usual")
+        v1.train.Saver(name="elsewhere", filename="/home/alice/model")
+        tf.identity(variable, "y")
+    (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    with_places = open_artifact(str(tmp_path / "graph.pb"))
+    assert {f.where for f in scan(with_places) if f.severity.value == "danger"} == {
+        "graph: elsewhere/SaveV2",
+        "graph: elsewhere/RestoreV2",
+    }
+    with_places.close()

@@ -30,12 +30,15 @@ _CONST = b"Const"
 
 @dataclass(frozen=True)
 class StoredNodes:
-    """The operations of a graph or function. ``prefix`` begins the paths of its constants."""
+    """The operations of a graph or function. ``prefix`` begins the paths of its constants.
+
+    What is called like one of ``given`` gets its value from whoever runs it.
+    """
 
     file: ProtoFile
     spans: Spans
     prefix: str
-    assets: Set[str] = frozenset()
+    given: Set[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -66,21 +69,29 @@ class StoredNodes:
                         yield tensor
 
     def ops(self, where: str) -> Iterator[GraphOp]:
-        """The operations, without their attributes. Raises `UnreadableArtifact`."""
+        """The operations. Raises `UnreadableArtifact`."""
         for node in self.messages():
-            yield GraphOp(node.op, node.name, where, texts=partial(self._texts_of, node.input))
+            yield GraphOp(
+                node.op,
+                node.name,
+                where,
+                texts=partial(self._texts_of, node.input),
+                attributes=partial(text_attributes, node),
+            )
 
-    def _texts_of(self, inputs: Sequence[str]) -> Sequence[str]:
-        return [self._texts[name] for name in map(producer, inputs) if name in self._texts]
+    def _texts_of(self, inputs: Sequence[str]) -> Sequence[str | None]:
+        taken = (name for name in inputs if not name.startswith("^"))
+        return [self._texts.get(producer(name)) for name in taken]
 
     @cached_property
     def _texts(self) -> Mapping[str, str]:
-        """The constants that are one text each, by name; assets get theirs from the loader."""
+        """The constants that are one text each, by name."""
         found = {}
         for node in self.messages():
-            texts = node.attr["value"].tensor.string_val
-            if node.op == "Const" and len(texts) == 1 and node.name not in self.assets:
-                found[node.name] = texts[0].decode("utf-8", "backslashreplace")
+            if node.op == "Const" and node.name not in self.given:
+                texts = node.attr["value"].tensor.string_val
+                if len(texts) == 1:
+                    found[node.name] = _decoded(texts[0])
         return found
 
     @cached_property
@@ -173,7 +184,8 @@ class StoredGraph:
     def _function(self, wire: Wire, span: Span) -> StoredFunction:
         header, spans = wire.split(span, pb.FunctionDef, (_NODE_DEF,))
         prefix = f"{self._prefix}{header.signature.name}/"
-        return StoredFunction(header, StoredNodes(self.file, spans[_NODE_DEF], prefix))
+        arguments = {argument.name for argument in header.signature.input_arg}
+        return StoredFunction(header, StoredNodes(self.file, spans[_NODE_DEF], prefix, arguments))
 
     def constants(self, smallest: int = 0) -> Iterator[Tensor]:
         """Those of the main graph and the functions, stored in at least so many bytes each."""
@@ -250,6 +262,22 @@ def _called(nodes: Iterable[pb.NodeDef]) -> Mapping[str, None]:
         if node.op in CALLS and "f" in node.attr:
             found[node.attr["f"].func.name] = None
     return found
+
+
+def text_attributes(node: pb.NodeDef) -> Mapping[str, Sequence[str]]:
+    """The texts among an operation's attributes; one that a function's caller fills in by name."""
+    found: dict[str, Sequence[str]] = {}
+    for key, value in node.attr.items():
+        kind = value.WhichOneof("value")
+        if kind == "placeholder":
+            found[key] = [value.placeholder]
+        elif kind == "s" or (kind == "list" and value.list.s):
+            found[key] = [_decoded(text) for text in value.list.s or [value.s]]
+    return found
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
 
 
 def node_at(wire: Wire, span: Span) -> pb.NodeDef:
