@@ -28,13 +28,17 @@ class Finding:
     message: str
 
 
+Judgement = tuple[Severity, str, str]
+"""How bad something is, by which rule, and why: a `Finding` whose place is known elsewhere."""
+
+
 def leads_outside(path: str) -> bool:
     """Whether a path that a file names is certain to be none of the model's own files."""
     absolute = path.startswith(("/", "\\", "~")) or "://" in path or ":" in path[:3]
     return absolute or ".." in path
 
 
-def shortened(value: object) -> str:
+def shortened(value: object, longest: int = 80) -> str:
     """A text of the file, cut where it is too long for one sentence."""
     text = str(value)
-    return text if len(text) <= 80 else f"{text[:80]} …"
+    return text if len(text) <= longest else f"{text[:longest]} …"

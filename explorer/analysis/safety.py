@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from explorer.analysis.finding import Finding, Severity
+from explorer.analysis.finding import Finding, Severity, shortened
 from explorer.analysis.unsafe_configs import config_findings
 from explorer.analysis.unsafe_ops import op_findings
 from explorer.formats.artifact import Artifact, Hazard, HazardKind, Role, Tensor
@@ -14,10 +16,12 @@ from explorer.formats.text import bytes_text
 
 _BITS = re.compile(r"[a-z]+(\d+)")
 """The width in the name of a type: ``bfloat16``, ``complex64``, ``float8_e4m3fn``."""
+_MOST_OF_A_RULE = 50
+_LONGEST_PLACE = 200
 
 
 def scan(artifact: Artifact) -> list[Finding]:
-    """Every finding, the worst first.
+    """Every finding, the worst first; of very many of one rule the first, and how many more.
 
     Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
     """
@@ -30,7 +34,25 @@ def scan(artifact: Artifact) -> list[Finding]:
         *_inflated(artifact.tensors()),
     ]
     order = list(Severity)
-    return sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
+    return sorted(_listed(found), key=lambda finding: order.index(finding.severity))
+
+
+def _listed(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Each once, its place at a length that people read, and those beyond a number as one."""
+    counts: Counter[tuple[Severity, str]] = Counter()
+    for found in dict.fromkeys(findings):
+        kind = found.severity, found.rule
+        counts[kind] += 1
+        if counts[kind] <= _MOST_OF_A_RULE:
+            yield replace(found, where=shortened(found.where, _LONGEST_PLACE))
+    for (severity, rule), count in counts.items():
+        if count > _MOST_OF_A_RULE:
+            yield Finding(
+                severity,
+                rule,
+                f"{count - _MOST_OF_A_RULE:,} more places",
+                f"There it is as in the {_MOST_OF_A_RULE} places listed, which are the first.",
+            )
 
 
 _NOT_READ = "No reader knows this file, so nothing in it was looked at: it may hold anything."

@@ -12,12 +12,15 @@ import builtins
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from explorer.analysis.finding import Finding, Severity, leads_outside, shortened
+from explorer.analysis.finding import Finding, Judgement, Severity, leads_outside, shortened
 from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, OPTIMIZERS
+from explorer.analysis.tf_layers import tensorflow_layer
 from explorer.formats.artifact import Config
+from explorer.formats.json_tree import as_mapping, as_text
 from explorer.formats.keras.own_classes import is_operation, is_own
 
 _MOST = 1_000_000
@@ -26,15 +29,18 @@ _MOST = 1_000_000
 _KERAS_PACKAGES = {"keras", "keras_hub", "keras_cv", "keras_nlp", "tf_keras"}
 _KERAS_IN_TENSORFLOW = re.compile(r"tensorflow(\.python)?\.keras")
 _MODELLING = re.compile(
-    r"(src\.)?(activations|applications|constraints|dtype_policies|engine|initializers|layers|"
-    r"legacy|losses|metrics|mixed_precision|models|ops|optimizers|premade_models|quantizers|random|"
-    r"regularizers|feature_column)(\..+)?"
+    r"(src\.)?(activations|constraints|dtype_policies|engine|initializers|layers|"
+    r"legacy\.(backend|layers|losses)|losses|metrics|mixed_precision|models|ops|optimizers|"
+    r"premade_models|quantizers|random|regularizers|feature_column)(\..+)?"
 )
 """The parts of Keras that a model is made of, below ``keras.``."""
 _NO_MODELLING = re.compile(
-    r"(load|save)_\w+|model_from_\w+|(de)?serialize\w*|get|get_file|func_load"
+    r"(load|save|warmstart)_\w+|model_from_\w+|(de)?serialize\w*|get|get_file|"
+    r"get_symbol_from_name|func_load"
 )
 """Functions in those parts that are none of a model's."""
+_PREPROCESSING = re.compile(r"(src\.)?applications(\..+)?")
+"""Whole models, whose makers read weights from a path, and what prepares images for them."""
 _FEATURE_SPACES = {"FeatureSpace", "Feature", "Cross"}
 _LIBRARIES = frozenset(
     """
@@ -43,10 +49,11 @@ _LIBRARIES = frozenset(
     """.split()  # noqa: SIM905
 )
 """General libraries that are often installed beside Keras."""
-_UNSAFE_TF = re.compile(
-    r"(.*\.)?(io\..+|raw_ops\..*(File|PyFunc|Rpc|Save|Restore|Record).*|py_function|"
-    r"numpy_function|py_func|load_op_library|load_library|saved_model\..+|summary\..+)"
+_TYPE_SPECS = re.compile(
+    r"tensorflow\.python\.(data\.ops|framework|ops|ops\.ragged)\.\w+\."
+    r"(Dataset|IndexedSlices|None|Optional|RaggedTensor|SparseTensor|Tensor|TensorArray)Spec"
 )
+"""The types of inputs, which ``tf_keras`` names by their modules in TensorFlow."""
 _VOCABULARY_LAYERS = {"IntegerLookup", "StringLookup", "TextVectorization", "IndexLookup"}
 _LAMBDA_KEYS = ("function", "output_shape", "mask")
 _ACTIVATION_KEYS = ("activation", "recurrent_activation")
@@ -96,24 +103,57 @@ def _name(value: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) and "class_name" in value else ""
 
 
-_Judgement = tuple[Severity, str, str]
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What an object's config names: a class, a function or a type, and the module it is from.
+
+    Keras joins ``module`` and name and looks them up as one, so a name with dots in it goes on
+    from the module (``_retrieve_class_or_fn`` in ``keras/src/saving/serialization_lib.py``).
+    """
+
+    module: str
+    name: str
+    is_function: bool
+    has_dots: bool
+
+    @classmethod
+    def by(cls, value: Mapping[str, Any]) -> _Named | None:
+        """That of an object, ``None`` where it is no object of Keras."""
+        class_name, config = value.get("class_name"), value.get("config")
+        if not isinstance(class_name, str):
+            return None
+        is_function = class_name == "function" and isinstance(config, str)
+        written = config if isinstance(config, str) and is_function else class_name
+        if class_name == "__typespec__":
+            written = as_text(value.get("spec_name"))
+        plain = written.rpartition(">")[2]
+        path = _KERAS_IN_TENSORFLOW.sub("tf_keras", f"{as_text(value.get('module'))}.{plain}")
+        module, _, name = path.rpartition(".")
+        return cls(module.lstrip("."), name, is_function, "." in plain)
+
+    @property
+    def package(self) -> str:
+        """The first part of the module."""
+        return self.module.partition(".")[0]
+
+    def __str__(self) -> str:
+        return shortened(f"{self.module}.{self.name}")
 
 
-def _judged(value: Mapping[str, Any]) -> Iterator[_Judgement]:
-    class_name, module, config = value.get("class_name"), value.get("module"), value.get("config")
-    if isinstance(class_name, str):
-        plain = class_name.rpartition(">")[2]
-        settings = config if isinstance(config, dict) else {}
-        yield from _lambda(plain, settings)
-        yield from _tf_function(plain, settings)
-        yield from _vocabulary(plain, settings)
-        yield from _saved_model_layer(plain, settings)
+def _judged(value: Mapping[str, Any]) -> Iterator[Judgement]:
+    named = _Named.by(value)
+    if named is not None:
+        settings = as_mapping(value.get("config"))
+        yield from _lambda(named.name, settings)
+        yield from tensorflow_layer(named.name, settings, value)
+        yield from _vocabulary(named.name, settings)
+        yield from _saved_model_layer(named.name, settings)
         yield from _activations(settings)
         yield from _operation(value)
-        yield from _origin(class_name, module if isinstance(module, str) else "", config, value)
+        yield from _origin(named, value)
 
 
-def _lambda(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
+def _lambda(class_name: str, config: Mapping[str, Any]) -> Iterator[Judgement]:
     """Keras 3 marks marshalled code by a class of its own; Keras 2 keeps it in a list or a text."""
     is_layer = class_name == "Lambda"
     settings = {key: config.get(key) for key in _LAMBDA_KEYS} if is_layer else {}
@@ -152,19 +192,7 @@ def _is_code(value: Any, kind: Any) -> bool:
     return isinstance(value, list) or (len(first) > 40 and start[:1] in (b"c", b"\xe3"))
 
 
-def _tf_function(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
-    """`TFOpLambda` of Keras 2 calls the symbol of TensorFlow's interface that it names."""
-    function = config.get("function")
-    calls = class_name in ("TFOpLambda", "ClassMethod") and isinstance(function, str)
-    if calls and _UNSAFE_TF.fullmatch(str(function)):
-        yield (
-            _DANGER,
-            "calls-tensorflow",
-            f"The layer calls tf.{shortened(function)}, which reaches files, Python or libraries.",
-        )
-
-
-def _vocabulary(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
+def _vocabulary(class_name: str, config: Mapping[str, Any]) -> Iterator[Judgement]:
     path = config.get("vocabulary")
     if class_name not in _VOCABULARY_LAYERS or not isinstance(path, str):
         return
@@ -175,7 +203,7 @@ def _vocabulary(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgeme
     )
 
 
-def _saved_model_layer(class_name: str, config: Mapping[str, Any]) -> Iterator[_Judgement]:
+def _saved_model_layer(class_name: str, config: Mapping[str, Any]) -> Iterator[Judgement]:
     if class_name == "TFSMLayer":
         yield (
             _DANGER,
@@ -191,7 +219,7 @@ def _saved_model_layer(class_name: str, config: Mapping[str, Any]) -> Iterator[_
         )
 
 
-def _activations(config: Mapping[str, Any]) -> Iterator[_Judgement]:
+def _activations(config: Mapping[str, Any]) -> Iterator[Judgement]:
     for key in _ACTIVATION_KEYS:
         name = config.get(key)
         if isinstance(name, str) and name not in ACTIVATIONS:
@@ -202,7 +230,7 @@ def _activations(config: Mapping[str, Any]) -> Iterator[_Judgement]:
             )
 
 
-def _operation(value: Mapping[str, Any]) -> Iterator[_Judgement]:
+def _operation(value: Mapping[str, Any]) -> Iterator[Judgement]:
     """Keras 3 writes operations without their module to ``.h5``, and looks for layers there."""
     if "module" not in value and is_operation(value):
         yield (
@@ -214,76 +242,80 @@ def _operation(value: Mapping[str, Any]) -> Iterator[_Judgement]:
         )
 
 
-def _origin(
-    class_name: str, module: str, config: Any, value: Mapping[str, Any]
-) -> Iterator[_Judgement]:
+def _origin(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
     """Where the class or function would be taken from."""
-    is_function = class_name == "function" and isinstance(config, str)
-    named = config if is_function else class_name
-    module = _KERAS_IN_TENSORFLOW.sub("tf_keras", module)
-    package, _, part = module.partition(".")
-    if package in _KERAS_PACKAGES:
-        if not _is_modelling(part, named):
+    if named.package in _KERAS_PACKAGES:
+        if not _is_modelling(named.module.partition(".")[2], named.name):
             yield (
                 _DANGER,
                 "function-outside-modelling",
-                f"It names {shortened(module)}.{shortened(named)}, which is no part of a model: "
-                "calling it can read or write files, or turn Keras's own protection off.",
+                f"It names {named}, which is no part of a model: calling it can read or write "
+                "files, or turn Keras's own protection off.",
             )
             return
-    elif _is_of_python(package, named, is_function):
-        yield _outside(module, named, "a part of Python itself")
+        if named.has_dots:
+            yield (
+                _WARNING,
+                "dotted-name",
+                f"It names {named} by a name with dots in it, as Keras writes none: this can hide "
+                "from others what is named.",
+            )
+    elif _is_of_python(named):
+        yield _outside(named, "a part of Python itself")
         return
-    elif package in _LIBRARIES or package == "tensorflow":
-        yield _outside(module, named, "a part of a general library")
+    elif named.package in _LIBRARIES or named.package == "tensorflow":
+        if not _TYPE_SPECS.fullmatch(f"{named.module}.{named.name}"):
+            yield _outside(named, "a part of a general library")
         return
-    if _is_custom(class_name, package, value) or _is_custom_function(class_name, package, config):
-        origin = f" of the module {shortened(module)}" if package not in ("", "builtins") else ""
-        yield (
-            _WARNING,
-            "custom-object",
-            f"{shortened(named)}{origin} is not Keras's own: its code must be supplied to load the "
-            "model, and runs then.",
-        )
+    yield from _custom(named, value)
 
 
-def _is_modelling(part: str, named: str) -> bool:
+def _is_modelling(part: str, name: str) -> bool:
     """Whether a name below ``keras.`` is a layer, loss and the like: others are never asked for."""
-    if named in _FEATURE_SPACES:
+    if name in _FEATURE_SPACES:
         return True
-    return (not part or bool(_MODELLING.fullmatch(part))) and not _NO_MODELLING.fullmatch(named)
+    if _PREPROCESSING.fullmatch(part):
+        return name == "preprocess_input"
+    return (not part or bool(_MODELLING.fullmatch(part))) and not _NO_MODELLING.fullmatch(name)
 
 
-def _is_of_python(package: str, named: str, is_function: bool) -> bool:
-    if package == "builtins":
-        return not is_function or (hasattr(builtins, named) and named not in FUNCTIONS)
-    return package in sys.stdlib_module_names and package != "__main__"
+def _is_of_python(named: _Named) -> bool:
+    if named.package == "builtins":
+        is_builtin = hasattr(builtins, named.name) and named.name not in FUNCTIONS
+        return is_builtin or not named.is_function
+    return named.package in sys.stdlib_module_names and named.package != "__main__"
 
 
-def _outside(module: str, named: str, what: str) -> _Judgement:
+def _outside(named: _Named, what: str) -> Judgement:
     return (
         _DANGER,
         "outside-keras",
-        f"It names {shortened(module)}.{shortened(named)}, {what}: older Keras 3 imports and calls "
-        "what a config names.",
+        f"It names {named}, {what}: older Keras 3 imports and calls what a config names.",
     )
 
 
-def _is_custom(class_name: str, package: str, value: Mapping[str, Any]) -> bool:
-    registered = value.get("registered_name")
-    if isinstance(registered, str) and ">" in registered:
+def _custom(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
+    package = "" if named.package == "builtins" else named.package
+    is_function = named.is_function and not package and named.name not in FUNCTIONS
+    if is_function or _is_custom(named, value):
+        origin = f" of the module {shortened(named.module)}" if package else ""
+        yield (
+            _WARNING,
+            "custom-object",
+            f"{shortened(named.name)}{origin} is not Keras's own: its code must be supplied to "
+            "load the model, and runs then.",
+        )
+
+
+def _is_custom(named: _Named, value: Mapping[str, Any]) -> bool:
+    if ">" in as_text(value.get("registered_name")):
         return True
-    if package:
-        return package not in _KERAS_PACKAGES | {"builtins"}
-    origin, mark, name = class_name.rpartition(">")
+    if named.package:
+        return named.package not in _KERAS_PACKAGES | {"builtins"}
+    origin, mark, name = as_text(value.get("class_name")).rpartition(">")
     if mark:
         return origin != "Custom" or name not in OPTIMIZERS
     is_layer = isinstance(value.get("config"), dict) and (
         "inbound_nodes" in value or "trainable" in value["config"]
     )
     return is_layer and not is_own(value)
-
-
-def _is_custom_function(class_name: str, package: str, config: Any) -> bool:
-    named = class_name == "function" and package in ("", "builtins") and isinstance(config, str)
-    return named and config not in FUNCTIONS

@@ -14,7 +14,7 @@ from explorer.analysis.keras_names import FUNCTIONS
 from explorer.analysis.safety import scan
 from explorer.analysis.unsafe_configs import config_findings
 from explorer.analysis.unsafe_ops import op_findings
-from explorer.formats.artifact import Config, GraphOp
+from explorer.formats.artifact import Artifact, Config, GraphOp, Node, NodeType
 from explorer.formats.keras.own_classes import LAYERS, OPERATIONS
 from explorer.formats.registry import open_artifact
 
@@ -175,6 +175,25 @@ def test_a_function_of_ones_own_is_to_be_supplied(tf_keras: Any) -> None:
         (keras_object("keras.src.utils.python_utils", "func_load"), "function-outside-modelling"),
         (keras_object("keras.datasets.mnist", "load_data"), "function-outside-modelling"),
         (keras_object("keras.callbacks", "CSVLogger", {}), "function-outside-modelling"),
+        (keras_object("keras", "utils.get_file"), "function-outside-modelling"),
+        (keras_object("tensorflow.keras", "utils.get_file"), "function-outside-modelling"),
+        (keras_object("tf_keras", "src.utils.data_utils.get_file"), "function-outside-modelling"),
+        (
+            keras_object("keras", "config.enable_unsafe_deserialization", {}),
+            "function-outside-modelling",
+        ),
+        (
+            keras_object("keras.src.layers.core.lambda_layer", "python_utils.func_load"),
+            "function-outside-modelling",
+        ),
+        (
+            keras_object("tf_keras.src.layers.core.tf_op_layer", "get_symbol_from_name"),
+            "function-outside-modelling",
+        ),
+        (keras_object("keras.applications", "ResNet50", {}), "function-outside-modelling"),
+        (keras_object("keras", "layers.StringLookup", {"vocabulary": "/x"}), "reads-vocabulary"),
+        (keras_object("keras", "layers.TFSMLayer", {"filepath": "evil"}), "loads-saved-model"),
+        (keras_object("keras", "layers.TorchModuleWrapper", {"module": "AA=="}), "pickle"),
         (keras_object("tensorflow.io", "write_file"), "outside-keras"),
         (keras_object("builtins", "vars", {}), "outside-keras"),
         (keras_object("numpy", "load"), "outside-keras"),
@@ -205,7 +224,7 @@ def test_a_function_of_ones_own_is_to_be_supplied(tf_keras: Any) -> None:
         (keras_object("keras.layers", "TorchModuleWrapper", {"module": "AA=="}), "pickle"),
         (
             {"class_name": "TFOpLambda", "config": {"function": "io.write_file"}},
-            "calls-tensorflow",
+            "writes-file",
         ),
         (
             {"class_name": "Lambda", "config": {"function": ["4wEAAA==", None, None]}},
@@ -218,6 +237,32 @@ def test_configs_that_reach_out_of_keras_are_a_danger(
     config: Any, rule: str, around: Callable[[Any], Any]
 ) -> None:
     assert ("danger", rule) in rules(around(config))
+
+
+def test_a_name_with_dots_is_a_warning_of_its_own() -> None:
+    assert rules(keras_object("keras", "layers.Dense", {})) == {("warning", "dotted-name")}
+
+
+def test_preparing_images_for_a_known_model_is_none(keras: Any) -> None:
+    prepare = keras.applications.mobilenet_v2.preprocess_input
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Lambda(prepare)])
+    assert "danger" not in {severity for severity, _ in rules(json.loads(model.to_json()))}
+
+
+def test_the_types_of_inputs_that_keras_2_writes_are_none(tf_keras: Any, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    ragged = tf_keras.Input(type_spec=tf.RaggedTensorSpec([None, None], tf.float32))
+    sparse = tf_keras.Input(type_spec=tf.SparseTensorSpec([None, 5], tf.float32))
+    tf_keras.Model([ragged, sparse], [ragged, sparse]).save(tmp_path / "model.keras")
+    with closing(open_artifact(str(tmp_path / "model.keras"))) as artifact:
+        assert "__typespec__" in json.dumps([config.value for config in artifact.configs()])
+        assert scan(artifact) == []
+
+
+def test_a_function_in_the_place_of_a_type_is_a_danger() -> None:
+    spec = {"class_name": "__typespec__", "spec_name": "system", "module": "os", "config": ["id"]}
+    assert rules({"type_spec": spec}) == {("danger", "outside-keras")}
 
 
 def test_a_config_nested_without_end_is_gone_through() -> None:
@@ -302,6 +347,30 @@ def test_operations_of_every_model_are_none(op: str) -> None:
 def test_one_kind_of_operation_in_one_place_is_one_finding() -> None:
     ops = [GraphOp("ReadFile", f"read_{number}", "graph") for number in range(1200)]
     assert [f.where for f in op_findings(ops)] == ["graph: read_0 and 1,199 more"]
+
+
+def test_very_many_places_of_one_rule_are_counted() -> None:
+    ops = [GraphOp("ReadFile", "x", f"graph, function {number}") for number in range(1000)]
+    ops.append(GraphOp("WriteFile", "y", "graph"))
+    found = scan(made_of(ops=lambda: ops))
+    assert [(f.rule, f.where) for f in found[:2]] == [
+        ("reads-file", "graph, function 0: x"),
+        ("reads-file", "graph, function 1: x"),
+    ]
+    assert [(f.rule, f.where) for f in found[50:]] == [
+        ("writes-file", "graph: y"),
+        ("reads-file", "950 more places"),
+    ]
+
+
+def test_a_name_without_end_is_cut() -> None:
+    (found,) = scan(made_of(ops=lambda: [GraphOp("ReadFile", "x" * 1_000_000, "graph")]))
+    assert found.where.startswith("graph: xxx")
+    assert len(found.where) < 300
+
+
+def made_of(**parts: Any) -> Artifact:
+    return Artifact("a", "a", "graph_def", "graph", 0, Node("a", NodeType.FILE), **parts)
 
 
 def test_the_optimizers_that_keras_2_registers_are_its_own(tf_keras: Any) -> None:
