@@ -10,8 +10,17 @@ from dataclasses import replace
 from explorer.analysis.finding import Finding, Severity, shortened
 from explorer.analysis.unsafe_configs import config_findings
 from explorer.analysis.unsafe_ops import op_findings
-from explorer.formats.artifact import Artifact, Hazard, HazardKind, Role, Tensor
+from explorer.formats.artifact import (
+    Artifact,
+    Hazard,
+    HazardKind,
+    Role,
+    Tensor,
+    UnreadableArtifact,
+)
+from explorer.formats.diagnosis import locate
 from explorer.formats.selection import MOST_PACKED, UNQUESTIONED
+from explorer.formats.storage import escaping_links
 from explorer.formats.text import bytes_text
 
 _BITS = re.compile(r"[a-z]+(\d+)")
@@ -53,6 +62,15 @@ def _listed(findings: Iterable[Finding]) -> Iterator[Finding]:
                 f"{count - _MOST_OF_A_RULE:,} more places",
                 f"There it is as in the {_MOST_OF_A_RULE} places listed, which are the first.",
             )
+
+
+def scan_unread(path: str) -> list[Finding]:
+    """What can be told of a path that no reader opens: the links that lead out of its folder."""
+    try:
+        storage = locate(path).storage
+    except (UnreadableArtifact, OSError):
+        return []
+    return [_judged(hazard) for hazard in escaping_links(storage)]
 
 
 _NOT_READ = "No reader knows this file, so nothing in it was looked at: it may hold anything."

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from explorer.analysis.finding import Severity
-from explorer.analysis.safety import scan
+from explorer.analysis.finding import Finding, Severity
+from explorer.analysis.safety import scan, scan_unread
 from explorer.cli.opening import with_artifact
 from explorer.cli.output import Output, progress
 from explorer.formats.artifact import Artifact
 from explorer.formats.text import count_text
+
+_UNREAD = 2
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -21,12 +23,19 @@ def run(arguments: Sequence[str]) -> int:
         "or run. Exit status 0 without dangers, 1 with one, 2 if it cannot be read.",
     )
     parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
-    return with_artifact(parser.parse_args(arguments).path, _print_findings)
+    path = parser.parse_args(arguments).path
+    status = with_artifact(path, _print_findings)
+    links = scan_unread(path) if status == _UNREAD else []
+    return _print(path, links) if links else status
 
 
 def _print_findings(artifact: Artifact) -> int:
     with progress(f"Scanning {artifact.name}"):
         findings = scan(artifact)
+    return _print(artifact.name, findings)
+
+
+def _print(name: str, findings: Sequence[Finding]) -> int:
     output = Output()
     output.table(
         ("Severity", "Rule", "Where", "Why"),
@@ -37,5 +46,5 @@ def _print_findings(artifact: Artifact) -> int:
     if output.is_terminal:
         others = count_text(len(findings) - dangers, "other finding")
         found = f"{count_text(dangers, 'danger')}, {others}" if findings else "nothing found"
-        output.line(f"{artifact.name}: {found}")
+        output.line(f"{name}: {found}")
     return 1 if dangers else 0

@@ -204,7 +204,8 @@ class LocalStorage(Storage):
         if self.leads_out(member):
             raise UnreadableArtifact(
                 f"{member} is a symbolic link that leads out of {self.name}, so it is not "
-                "followed. Copy the folder with its links resolved, and open the copy."
+                "followed. Copy the folder with its links resolved, as “cp -rL” does, and open the "
+                "copy; or open the file itself that the link leads to."
             )
         return path
 

@@ -269,6 +269,19 @@ def test_the_corpus_holds_no_danger(corpus: Path, name: str) -> None:
     assert "danger\t" not in done.stdout
 
 
+def test_links_that_keep_a_folder_from_being_read_are_dangers(tmp_path: Path) -> None:
+    """So the cache of the Hugging Face Hub keeps models: as links to files elsewhere."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0a1b").write_bytes(b"")
+    snapshot = tmp_path / "snapshots" / "main"
+    snapshot.mkdir(parents=True)
+    (snapshot / "saved_model.pb").symlink_to("../../blobs/0a1b")
+    done = mfx("scan", snapshot)
+    assert done.returncode == 1
+    assert done.stdout.startswith("danger\tsymbolic-link\tsaved_model.pb\t")
+    assert "Copy the folder with its links resolved, as “cp -rL” does" in done.stderr
+
+
 def test_an_external_link_is_a_danger(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "trap.h5", "w") as file:
         file["weights"] = h5py.ExternalLink("/etc/passwd", "/x")
