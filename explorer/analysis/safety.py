@@ -34,10 +34,11 @@ def scan(artifact: Artifact) -> list[Finding]:
 
     Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
     """
-    if artifact.format == "unknown" and not artifact.hazards():
+    hazards = list(artifact.hazards())
+    if artifact.format == "unknown" and not hazards:
         return [Finding(Severity.WARNING, "not-read", artifact.name, _NOT_READ)]
     found = [
-        *(_judged(hazard) for hazard in artifact.hazards()),
+        *map(_judged, hazards),
         *config_findings(artifact.configs()),
         *op_findings(artifact.ops()),
         *_inflated(artifact.tensors()),
@@ -114,6 +115,15 @@ _HAZARDS = {
     HazardKind.PICKLE: (
         Severity.DANGER,
         "Pickled objects run code of the file's author as soon as they are loaded.",
+    ),
+    HazardKind.TWO_FORMATS: (
+        Severity.DANGER,
+        "Behind what was looked at here stands a zip archive of {target}: Keras, and whatever "
+        "else looks for an archive, reads that instead.",
+    ),
+    HazardKind.NOT_SCANNED: (
+        Severity.WARNING,
+        "{target}",
     ),
 }
 

@@ -234,14 +234,16 @@ class HazardKind(str, enum.Enum):
     EXPANDING_MEMBER = "expanding member"
     DEVICE = "device"
     PICKLE = "pickle"
+    TWO_FORMATS = "two formats"
+    NOT_SCANNED = "not scanned"
 
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
     """A fact about the container, not yet judged.
 
-    ``where`` is the link, member or file, ``target`` what it leads to or, for an expanding
-    member, the two sizes.
+    ``where`` is the link, member or file, ``target`` what it leads to, for an expanding member the
+    two sizes, for two formats what is in the second, and why something was not scanned.
     """
 
     kind: HazardKind

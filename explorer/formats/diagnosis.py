@@ -13,7 +13,7 @@ from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.model_folders import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
 from explorer.formats.storage import Entry, LocalStorage, Storage, open_storage
 from explorer.formats.system_errors import forbidden, words
-from explorer.formats.text import bytes_text, count_text, printable_text
+from explorer.formats.text import bytes_text, count_text, listed, printable_text
 
 _SHARD = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _PEEK = 512
@@ -25,7 +25,6 @@ _COMPRESSED = {
     b"7z\xbc\xaf\x27\x1c": "7-Zip",
     b"Rar!\x1a\x07": "RAR",
 }
-_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +137,6 @@ def found(storage: Storage) -> str:
 
 def _folder_found(entries: list[Entry]) -> str:
     return f"a folder with {listed([entry.name for entry in entries])}"
-
-
-def listed(names: list[str]) -> str:
-    """The first of many names, and how many more there are."""
-    if not names:
-        return "nothing in it"
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _bytes_found(head: bytes, size: int) -> str:

@@ -10,6 +10,7 @@ from explorer.formats import diagnosis, unknown
 from explorer.formats.artifact import Artifact, UnreadableArtifact
 from explorer.formats.storage import Storage
 from explorer.formats.system_errors import system_error
+from explorer.formats.two_formats import with_second_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def open_stored(storage: Storage) -> Artifact:
         try:
             match = row.reader().match(storage)
             if match is not None:
-                return row.reader().open(match)
+                return with_second_format(storage, row.reader().open(match))
             reasons[row.name] = f"It looks for {row.looks_for}; that is not here."
         except (UnreadableArtifact, OSError) as error:
             reasons[row.name] = _reason(storage, error)
@@ -153,7 +154,8 @@ def open_stored(storage: Storage) -> Artifact:
     try:
         refusal = damaged[0] if damaged else diagnosis.refusal(storage)
         if not refusal:
-            return unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
+            found = unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
+            return with_second_format(storage, found)
     except OSError as error:
         refusal = system_error(storage.uri, error)
     raise UnreadableArtifact(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from explorer.formats.artifact import Shape
 
 _UNITS = ("KB", "MB", "GB", "TB")
+_LISTED = 6
 _CONTROLS = {
     **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
     **{code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F))},
@@ -67,6 +69,14 @@ def array_text(array: np.ndarray) -> str:
 def count_text(count: int, singular: str, plural: str = "") -> str:
     """``(1, "signature")`` becomes ``1 signature``, ``(1234, "row")`` ``1,234 rows``."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    if not names:
+        return "nothing in it"
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def duration_text(seconds: float) -> str:

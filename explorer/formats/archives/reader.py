@@ -19,13 +19,13 @@ from explorer.formats.artifact import (
     NodeType,
     UnreadableArtifact,
 )
-from explorer.formats.diagnosis import listed, owner
+from explorer.formats.diagnosis import owner
 from explorer.formats.files import folder_nodes
 from explorer.formats.model_folders import CHECKPOINT_INDEX, Found, model_folders
 from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match, open_stored
 from explorer.formats.storage import Storage, joined
-from explorer.formats.text import count_text
+from explorer.formats.text import count_text, listed
 
 _DEEPEST = 2
 """How many archives may lie in each other."""

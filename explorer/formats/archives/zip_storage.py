@@ -10,6 +10,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import IO, cast
 
@@ -33,6 +34,7 @@ _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LONGEST_COMMENT = 1 << 16
+_LONGEST_END = _LONGEST_COMMENT + _END.size + _END64_LOCATOR.size
 _LONGEST_TARGET = 1 << 12
 _METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "Zstandard", 95: "xz"}
 """Other ways of compression (APPNOTE 4.4.5)."""
@@ -52,6 +54,22 @@ _UNPACKING_ERRORS = (
 def is_zip(head: bytes) -> bool:
     """Whether these first bytes are those of a zip archive."""
     return head.startswith((LOCAL_HEADER, EMPTY_ARCHIVE))
+
+
+def appended_names(storage: Storage) -> list[str]:
+    """The members of a zip archive that stands at the end of a file of another format.
+
+    None where there is no archive, or a damaged one, which nobody reads.
+    """
+    size = storage.size() or 0
+    tail = storage.read("", max(0, size - _LONGEST_END), _LONGEST_END)
+    if EMPTY_ARCHIVE not in tail:
+        return []
+    with storage.open() as file, suppress(*_UNPACKING_ERRORS):
+        _check_list(file, size)
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist()
+    return []
 
 
 class ZipStorage(ArchiveStorage):
@@ -261,7 +279,7 @@ def _check_list(file: IO[bytes], size: int) -> None:
 
     End of central directory: APPNOTE 4.3.14 to 4.3.16.
     """
-    start = max(0, size - _LONGEST_COMMENT - _END.size - _END64_LOCATOR.size)
+    start = max(0, size - _LONGEST_END)
     file.seek(start)
     tail = file.read(size - start)
     end = tail.rfind(EMPTY_ARCHIVE)
