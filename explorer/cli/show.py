@@ -195,7 +195,7 @@ def _row_of_node(node: Node, level: int) -> Sequence[str]:
     tensor = node.tensor
     shown = f"{tensor.dtype} {shape_text(tensor.shape)}" if tensor else node.summary
     size = "" if node.size is None else bytes_text(node.size)
-    return "  " * level + node.name, node.kind, shown, size
+    return "  " * level + node.text, node.kind, shown, size
 
 
 _SECTIONS = {

@@ -339,6 +339,12 @@ class Node:
     source: NodeSource | None = field(default=None, repr=False, compare=False)
 
     @property
+    def text(self) -> str:
+        """What to show in its row: of a variable whose name is a number, its label as well."""
+        label = self.tensor.label if self.tensor else ""
+        return f"{self.name} · {label}" if label and self.name.isdecimal() else self.name
+
+    @property
     def has_children(self) -> bool:
         """Whether the node can be expanded, without making the children."""
         return self.source is not None

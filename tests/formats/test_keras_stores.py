@@ -71,7 +71,7 @@ def test_labels_are_in_the_tree(tmp_path: Path, opened: Opener) -> None:
     variables = below(root, "model.weights.h5", "layers", "dense", "vars").children()
     labels = [node.tensor.label for node in variables if node.tensor]
     assert labels == ["dense/kernel", "dense/bias"]
-    assert [node.kind for node in variables] == ["weight · kernel", "weight · bias"]
+    assert [node.text for node in variables] == ["0 · dense/kernel", "1 · dense/bias"]
 
 
 def test_without_the_metadata_the_version_is_not_known(tmp_path: Path, opened: Opener) -> None:

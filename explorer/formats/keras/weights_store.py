@@ -130,16 +130,6 @@ class Labelled:
     def _node(self, node: Node) -> Node:
         tensor = node.tensor
         if tensor is not None:
-            label = self.label(tensor.path)
-            labelled = replace(tensor, label=label)
-            return replace(node, tensor=labelled, kind=_kind(node, label))
+            tensor = replace(tensor, label=self.label(tensor.path))
         below = None if node.source is None else Labelled(node.source, self.label)
-        return replace(node, source=below)
-
-
-def _kind(node: Node, label: str) -> str:
-    """``weight · kernel`` for a variable whose name is a number; a slot also names its weight."""
-    if not label or not node.name.isdecimal():
-        return node.kind
-    own = label if " · " in label else label.rpartition("/")[2]
-    return f"{node.kind} · {own}"
+        return replace(node, tensor=tensor, source=below)

@@ -182,7 +182,7 @@ def _damaged(error: Exception) -> Node:
 def _text(node: Node, column: int) -> str:
     tensor = node.tensor
     if column == NAME:
-        return visible(node.name)
+        return visible(node.text)
     if column == KIND:
         return visible(node.kind)
     if column == DTYPE:
