@@ -12,6 +12,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from onnx import TensorProto, helper, numpy_helper
 
+from explorer.analysis.safety import scan
 from explorer.formats.artifact import HazardKind, Role, TensorUnreadable, Tri, UnreadableArtifact
 from explorer.formats.registry import open_artifact
 from explorer.formats.schema import onnx_pb2
@@ -149,6 +150,22 @@ def test_operators_wherever_they_stand(tmp_path: Path, opened: Any) -> None:
     own = below(artifact.root, "operators", "own")
     assert (own.kind, dict(own.attributes())["alpha"]) == ("com.example.Mine", "0.5")
     assert below(artifact.root, "functions", "com.example.Mine", "minus").kind == "Neg"
+
+
+def test_operators_that_no_runtime_brings_are_custom(tmp_path: Path, opened: Any) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Scaler", ["a"], ["b"], domain="ai.onnx.ml"),
+        helper.make_node("FusedMatMul", ["b", "b"], ["c"], domain="com.microsoft"),
+        helper.make_node("PyOp", ["c"], ["d"], domain="ai.onnx.contrib"),
+        helper.make_node("Mine", ["d"], ["y"], domain="com.example"),
+    ]
+    onnx.save(model_of([], nodes), tmp_path / "model.onnx")
+    artifact = opened(tmp_path / "model.onnx")
+    assert [(f.severity.value, f.rule, f.where) for f in scan(artifact)] == [
+        ("danger", "calls-python", "graph: d"),
+        ("warning", "native-code", "graph: y"),
+    ]
 
 
 def test_tensors_in_branches(tmp_path: Path, opened: Any) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from explorer.formats.artifact import NodeType, Role, TensorUnreadable, Tri, UnreadableArtifact
+from explorer.formats.artifact import (
+    HazardKind,
+    NodeType,
+    Role,
+    TensorUnreadable,
+    Tri,
+    UnreadableArtifact,
+)
 from explorer.formats.registry import open_artifact
 from tests.formats import keras_originals
 from tests.formats.walking import below, flat
@@ -258,8 +265,11 @@ def test_shards_elsewhere_are_not_read(tmp_path: Path, opened: Any, name: str) -
     specs = [spec_of("w", WEIGHTS["dense/kernel"])]
     manifest = [{"paths": [name], "weights": specs}]
     write_model(tmp_path / "web", [], b"", weightsManifest=manifest)
+    artifact = opened(tmp_path / "web")
     with pytest.raises(TensorUnreadable, match="is not there"):
-        opened(tmp_path / "web").tensors()[0].read()
+        artifact.tensors()[0].read()
+    (hazard,) = artifact.hazards()
+    assert (hazard.kind, hazard.target) == (HazardKind.EXTERNAL_STORAGE, name)
 
 
 @pytest.mark.parametrize(

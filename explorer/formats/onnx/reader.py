@@ -66,6 +66,16 @@ _FIELDS_LOOKED_AT = 1_000
 _FUNCTION_NODES = 7
 _TENSOR, _TENSORS = 5, 10
 _ENDING = ".onnx"
+_DOMAINS = frozenset(
+    """
+    ai.onnx ai.onnx.ml ai.onnx.preview ai.onnx.preview.training ai.onnx.training com.microsoft
+    com.microsoft.dml com.microsoft.experimental com.microsoft.nchwc com.ms.internal.nhwc
+    """.split()  # noqa: SIM905
+) | {""}
+"""Those of operators that ONNX defines or ONNX Runtime brings along.
+
+Source: ``onnx/common/constants.h`` and ``include/onnxruntime/core/graph/constants.h``.
+"""
 
 
 def match(storage: Storage) -> Match | None:
@@ -194,8 +204,22 @@ class _Model:
             for body in self._bodies(wire):
                 for span in body.nodes:
                     node, _ = wire.split(span, NodeProto, (ATTRIBUTES,))
-                    op = _qualified(node.domain, node.op_type)
-                    yield GraphOp(op, node_name(node), body.where)
+                    yield GraphOp(self._op(node), node_name(node), body.where)
+
+    def _op(self, node: NodeProto) -> str:
+        """The name for whoever judges it: one that no runtime brings is native code of somebody's.
+
+        The model's own functions are made of other operators.
+        """
+        op = _qualified(node.domain, node.op_type)
+        is_known = node.domain in _DOMAINS or op in self._function_names
+        return op if is_known else f"custom operator {op}"
+
+    @cached_property
+    def _function_names(self) -> frozenset[str]:
+        with self.file.wire() as wire:
+            headers = (wire.split(s, FunctionProto, (_FUNCTION_NODES,))[0] for s in self.functions)
+            return frozenset(_qualified(header.domain, header.name) for header in headers)
 
     def hazards(self) -> Iterator[Hazard]:
         """Tensors whose values are to be read from outside the model's folder."""

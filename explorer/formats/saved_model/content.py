@@ -176,7 +176,7 @@ class SavedModelContent:
         """What is missing or damaged."""
         found = self._variables
         notes = found.notes() if isinstance(found, StoredVariables) else [found] if found else []
-        if self.described is None and self._is_listed(KERAS_METADATA):
+        if self._is_metadata_lost:
             notes.append(
                 f"{KERAS_METADATA} cannot be read, so layers have no classes and configs. Copy it "
                 "again from where it was written."
@@ -189,6 +189,10 @@ class SavedModelContent:
                 f"there as {GRAPH_FILE}."
             )
         return notes + [f"{name} is missing." for name in self._missing_assets()]
+
+    @property
+    def _is_metadata_lost(self) -> bool:
+        return self.described is None and self._is_listed(KERAS_METADATA)
 
     def _is_listed(self, name: str) -> bool:
         return any(entry.name == name for entry in self.storage.entries())
@@ -243,12 +247,12 @@ class SavedModelContent:
 
     def configs(self) -> Iterator[Config]:
         """What Keras wrote of each of its objects."""
-        for node in range(len(self.objects.graph)):
-            value = self.objects.describe(node)
-            if value:
-                place = self.objects.graph.path(node) or "root"
-                file = KERAS_METADATA if node in self.objects.metadata else self.file.name
-                yield Config(f"{file}, {place}", value)
+        if self._is_metadata_lost:
+            yield Config(KERAS_METADATA, None)
+        for node in self.objects.descriptions:
+            place = self.objects.graph.path(node) or "root"
+            file = KERAS_METADATA if node in self.objects.metadata else self.file.name
+            yield Config(f"{file}, {place}", self.objects.describe(node) or None)
 
     def hazards(self) -> Iterator[Hazard]:
         """What leads out of the folder."""

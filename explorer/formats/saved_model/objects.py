@@ -93,10 +93,19 @@ class SavedObjects:
         trainable = ("trainable", "yes" if variable.trainable else "no")
         return [trainable, *([("device", variable.device)] if variable.device else [])]
 
+    @cached_property
+    def descriptions(self) -> Mapping[int, str]:
+        """Keras's JSON by node; that of ``metadata`` may belong to no node of the graph."""
+        texts = {
+            node: found.user_object.metadata
+            for node, found in enumerate(self.saved.nodes)
+            if found.user_object.identifier.startswith(_KERAS)
+        }
+        return {node: text for node, text in {**texts, **self.metadata}.items() if text}
+
     def describe(self, node: int) -> Mapping[str, Any]:
-        """Keras's JSON of an object, empty where there is none."""
-        text = self.metadata.get(node) or self.saved.nodes[node].user_object.metadata
-        return as_mapping(parse_json(text, _plain) if text else None)
+        """Keras's JSON of an object, empty where there is none that can be read."""
+        return as_mapping(parse_json(self.descriptions.get(node, ""), _plain))
 
     @cached_property
     def model(self) -> Mapping[str, Any]:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import (
     Artifact,
     Check,
     Config,
     Contents,
     GraphOp,
+    Hazard,
+    HazardKind,
     Layer,
     Node,
     NodeList,
@@ -83,6 +86,7 @@ def open(match: Match) -> Artifact:
         layers=model.layers,
         ops=model.ops,
         configs=model.configs,
+        hazards=model.hazards,
         checks=model.checks,
         notes=tuple(model.notes()),
     )
@@ -195,6 +199,15 @@ class _Model:
         for function in _objects(as_mapping(self.topology.get("library")).get("function")):
             name = as_text(as_mapping(function.get("signature")).get("name"))
             yield from _ops(function.get("nodeDef"), f"graph, function {name}")
+
+    def hazards(self) -> Iterator[Hazard]:
+        """Files of weights that are to be read from outside the model's folder."""
+        for group in self.groups:
+            for name in group.shards.names:
+                if not stays_inside(name):
+                    yield Hazard(
+                        HazardKind.EXTERNAL_STORAGE, self.member or self.storage.name, name
+                    )
 
     def signatures(self) -> Iterator[Signature]:
         """The one that a graph has; older converters keep it with what users may add."""
