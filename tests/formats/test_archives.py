@@ -80,12 +80,19 @@ def test_several_models_are_named_and_each_opens_by_its_path(
     members["pitch/notes.txt"] = b"x"
     members["faces/face.tflite"] = (corpus / "face_detection_short_range.tflite").read_bytes()
     path = pack(tmp_path / name, members)
-    with pytest.raises(UnreadableArtifact) as caught:
-        open_artifact(str(path))
-    assert str(caught.value) == (
-        f"{name} holds 2 models: faces/face.tflite, pitch. Open one by its path through the "
-        f"archive, such as {path}/faces/face.tflite."
+    several = opened(path)
+    assert (several.format, several.notes) == (
+        "archive",
+        (
+            f"{name} holds 2 models: faces/face.tflite, pitch. Open one by its path through the "
+            f"archive, such as {path}/faces/face.tflite.",
+        ),
     )
+    assert {tensor.path: tensor.nbytes for tensor in several.tensors()} == {
+        f"{inner}/{tensor.path}": tensor.nbytes
+        for inner in ("faces/face.tflite", "pitch")
+        for tensor in opened(Path(f"{path}/{inner}")).tensors()
+    }
     assert opened(Path(f"{path}/faces/face.tflite")).format == "tflite"
     for inner in ("pitch", "pitch/saved_model.pb"):
         artifact = opened(Path(f"{path}/{inner}"))
@@ -138,12 +145,13 @@ def test_a_url_leads_into_an_archive(corpus: Path, tmp_path: Path, opened: Any) 
         artifact.close()
 
 
-def test_models_at_every_depth_are_named(corpus: Path, tmp_path: Path) -> None:
+def test_models_at_every_depth_are_named(corpus: Path, tmp_path: Path, opened: Any) -> None:
     members = members_of(corpus / "basic_pitch_nmp", "models/pitch/")
     for name in ("sleep_stages.keras", "emotion_model.hdf5"):
         members[f"models/{name}"] = (corpus / name).read_bytes()
     path = pack_zip(tmp_path / "three.zip", members)
-    with pytest.raises(UnreadableArtifact) as caught:
-        open_artifact(str(path))
+    artifact = opened(path)
     named = "models/emotion_model.hdf5, models/sleep_stages.keras, models/pitch"
-    assert f"holds 3 models: {named}. Open one" in str(caught.value)
+    assert f"holds 3 models: {named}. Open one" in artifact.notes[0]
+    alone = [opened(Path(f"{path}/{inner}")) for inner in named.split(", ")]
+    assert artifact.parameters() == sum(one.parameters() for one in alone)

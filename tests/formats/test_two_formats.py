@@ -1,4 +1,4 @@
-"""A zip archive behind a file of another format: what Keras itself makes of it, and what is told."""
+"""A zip archive behind a file of another format: what Keras makes of it, and what is told."""
 
 from __future__ import annotations
 

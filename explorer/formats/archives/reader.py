@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from explorer.formats.archives.opening import Archive, is_archive, open_archive
+from explorer.formats.archives.several import Model, several_models
+from explorer.formats.archives.unscanned import unscanned
 from explorer.formats.artifact import (
     Artifact,
     Hazard,
@@ -31,6 +33,7 @@ _DEEPEST = 2
 """How many archives may lie in each other."""
 
 _OPENED_BY_CONTENT = 20
+_OPENED_OF_SEVERAL = 20
 _TORCH_PICKLE = "data.pkl"
 
 
@@ -42,9 +45,9 @@ def match(storage: Storage) -> Match | None:
 
 
 def open(match: Match) -> Artifact:
-    """Open the one model in the archive, the nearest to its top.
+    """Open the one model in the archive, the nearest to its top, or several as one artifact.
 
-    Raises `UnreadableArtifact` where there are several, with how to open one.
+    Raises `UnreadableArtifact` where it cannot be read.
     """
     archive = open_archive(match.storage)
     try:
@@ -54,8 +57,8 @@ def open(match: Match) -> Artifact:
             return _without_model(match.storage, archive)
         if len(nearest) > 1:
             every = [model for folder in found for model in folder.models]
-            raise UnreadableArtifact(_several(match.storage, every or nearest))
-        return _opened(match.storage, archive, nearest[0])
+            return _several(match.storage, archive, every or nearest)
+        return _alone(match.storage, archive, nearest[0])
     except BaseException:
         archive.close()
         raise
@@ -91,7 +94,27 @@ def _opens(archive: Archive, name: str) -> bool:
     return False
 
 
-def _several(outer: Storage, models: Sequence[str]) -> str:
+def _several(outer: Storage, archive: Archive, paths: Sequence[str]) -> Artifact:
+    models: list[Model] = []
+    try:
+        for path in paths[:_OPENED_OF_SEVERAL]:
+            models.append(_model(archive, path))
+        return several_models(outer, archive, models, _choice(outer, paths))
+    except BaseException:
+        for model in models:
+            if model.artifact is not None:
+                model.artifact.close()
+        raise
+
+
+def _model(archive: Archive, path: str) -> Model:
+    try:
+        return Model(path, _at(archive, path))
+    except UnreadableArtifact as error:
+        return Model(path, None, str(error))
+
+
+def _choice(outer: Storage, models: Sequence[str]) -> str:
     first = models[0] or next(model for model in models if model)
     return (
         f"{outer.name} holds {count_text(len(models), 'model')}: "
@@ -100,10 +123,20 @@ def _several(outer: Storage, models: Sequence[str]) -> str:
     )
 
 
+def _alone(outer: Storage, archive: Archive, path: str) -> Artifact:
+    """The one model that an archive is opened for, and what else is in it among its hazards."""
+    artifact = _opened(outer, archive, path)
+    return replace(artifact, hazards=lambda: chain(artifact.hazards(), unscanned(archive, [path])))
+
+
+def _at(archive: Archive, path: str) -> Artifact:
+    place = _place(archive, path)
+    return open_inner(*place) if isinstance(place, tuple) else open_stored(place)
+
+
 def _opened(outer: Storage, archive: Archive, path: str) -> Artifact:
     """The model at a path in the archive, which closes with it."""
-    place = _place(archive, path)
-    artifact = open_inner(*place) if isinstance(place, tuple) else open_stored(place)
+    artifact = _at(archive, path)
     where = f" at {path}" if path else ""
     return replace(
         artifact,
@@ -176,7 +209,7 @@ def _without_model(outer: Storage, archive: Archive) -> Artifact:
             size=outer.size(),
             source=NodeList(lambda: folder_nodes(archive)),
         ),
-        hazards=lambda: chain(archive.hazards(), pickles_in(archive)),
+        hazards=lambda: chain(archive.hazards(), unscanned(archive, []), pickles_in(archive)),
         checks=archive.checks,
         notes=(_why_no_model(outer, archive),),
         close=archive.close,

@@ -1,0 +1,53 @@
+"""What lies in an archive beside its model and is not looked at: other models and archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+
+from explorer.formats.archives.opening import ARCHIVE_ENDINGS, Archive, is_archive
+from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.model_folders import model_folders
+from explorer.formats.storage import walk
+
+_MOST_WALKED = 100_000
+_MOST_READ = 1000
+
+_REASON = "This {what} in the archive was not looked at: it may hold anything. Scan {uri}/{path}."
+
+
+def unscanned(archive: Archive, opened: Sequence[str]) -> Iterator[Hazard]:
+    """The models and archives in an archive but those at, in or around the paths ``opened``.
+
+    At most so many members are looked at, and into fewer.
+    """
+    models = {model for found in model_folders(archive) for model in found.models}
+    for path in sorted(models):
+        if not _covers(opened, path):
+            yield _hazard(archive, "model", path)
+    left = _MOST_READ
+    for path, entry in islice(walk(archive), _MOST_WALKED):
+        if entry.is_folder or path in models or _covers(opened, path):
+            continue
+        left -= 1
+        if path.lower().endswith(ARCHIVE_ENDINGS) or (left > 0 and _is_archive(archive, path)):
+            yield _hazard(archive, "archive", path)
+
+
+def _hazard(archive: Archive, what: str, path: str) -> Hazard:
+    reason = _REASON.format(what=what, uri=archive.uri, path=path)
+    return Hazard(HazardKind.NOT_SCANNED, path, reason)
+
+
+def _covers(opened: Sequence[str], path: str) -> bool:
+    return any(
+        path == place or path.startswith(f"{place}/") or place.startswith(f"{path}/")
+        for place in opened
+    )
+
+
+def _is_archive(archive: Archive, path: str) -> bool:
+    with suppress(UnreadableArtifact, OSError):
+        return is_archive(archive.below(path))
+    return False
