@@ -30,7 +30,7 @@ def _vocabulary(op: GraphOp) -> Severity:
     """What loaders put in the place of a path is an asset; a path in the graph itself is none."""
     path = _text(op, 1)
     if path is None:
-        return _NOTE
+        return _NOTE if 1 in op.supplied() else _WARNING
     return _DANGER if leads_outside(path) else _WARNING
 
 

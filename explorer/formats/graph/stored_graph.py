@@ -76,12 +76,16 @@ class StoredNodes:
                 node.name,
                 where,
                 texts=partial(self._texts_of, node.input),
+                supplied=partial(self._supplied, node.input),
                 attributes=partial(text_attributes, node),
             )
 
     def _texts_of(self, inputs: Sequence[str]) -> Sequence[str | None]:
-        taken = (name for name in inputs if not name.startswith("^"))
-        return [self._texts.get(producer(name)) for name in taken]
+        return [self._texts.get(producer(name)) for name in data_inputs(inputs)]
+
+    def _supplied(self, inputs: Sequence[str]) -> Set[int]:
+        """In a function ``name`` is an argument, and ``name:output:0`` what an operation gives."""
+        return {i for i, name in enumerate(data_inputs(inputs)) if name in self.given}
 
     @cached_property
     def _texts(self) -> Mapping[str, str]:
@@ -252,6 +256,11 @@ _UNSEEN = ("Const", "NoOp")
 def producer(name: str) -> str:
     """The operation of an input: ``before`` of ``^before``, ``split`` of ``split:1``."""
     return name.removeprefix("^").partition(":")[0]
+
+
+def data_inputs(names: Iterable[str]) -> list[str]:
+    """The inputs that are tensors; the others just say what is to run before."""
+    return [name for name in names if not name.startswith("^")]
 
 
 def _called(nodes: Iterable[pb.NodeDef]) -> Mapping[str, None]:
