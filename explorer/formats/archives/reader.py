@@ -47,7 +47,8 @@ def match(storage: Storage) -> Match | None:
 def open(match: Match) -> Artifact:
     """Open the one model in the archive, the nearest to its top, or several as one artifact.
 
-    Raises `UnreadableArtifact` where it cannot be read.
+    Raises `UnreadableArtifact` where it cannot be read, or holds several that only their content
+    tells: another reader may know these as one, as NumPy does.
     """
     archive = open_archive(match.storage)
     try:
@@ -55,9 +56,11 @@ def open(match: Match) -> Artifact:
         nearest = _nearest(found) or _by_content(archive)
         if not nearest:
             return _without_model(match.storage, archive)
+        if len(nearest) > 1 and not found:
+            raise UnreadableArtifact(_choice(match.storage, nearest))
         if len(nearest) > 1:
             every = [model for folder in found for model in folder.models]
-            return _several(match.storage, archive, every or nearest)
+            return _several(match.storage, archive, every)
         return _alone(match.storage, archive, nearest[0])
     except BaseException:
         archive.close()
