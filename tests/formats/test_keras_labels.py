@@ -127,6 +127,26 @@ def test_numbers_of_layers_in_lists_and_dictionaries_are_named(tmp_path: Path, o
     }
 
 
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize("tie_weights", [True, False])
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize` method")
+def test_embeddings_of_few_bits_that_are_used_both_ways(
+    tie_weights: bool, mode: str, tmp_path: Path, opened: Any
+) -> None:
+    layer = keras.layers.ReversibleEmbedding(9, 4, tie_weights=tie_weights)
+    words = keras.Input((5,))
+    model = keras.Model(words, layer(layer(words), reverse=True))
+    model.quantize(mode)
+    names = _names(model.weights)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    for ending in ("keras", "weights.h5"):
+        tensors = opened(tmp_path / f"model.{ending}").tensors()
+        own = {t.label: names[t.read().tobytes()] for t in tensors if t.role is Role.WEIGHT}
+        assert ending != "keras" or "" not in own
+        assert all(label in ("", name) for label, name in own.items())
+
+
 # What optimizers keep
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 from explorer.formats.artifact import Layer
@@ -91,7 +90,7 @@ def _found(
 
 def _of_one_name(k: ModuleType) -> Any:
     inputs = k.Input((4,))
-    inner = _chain(k, "inner", k.layers.Dense(3, name="dense"))
+    inner = _chain(k, "inner", k.layers.Dense(3, name="dense"), k.layers.PReLU(name="slope"))
     return k.Model(inputs, inner(k.layers.Dense(4, name="dense")(inputs)))
 
 
@@ -103,11 +102,8 @@ def test_a_tensorflow_js_layer_in_a_model_and_one_of_its_name_beside(
     k: ModuleType, tmp_path: Path, opened: Any
 ) -> None:
     model = _of_one_name(k)
-    pairs = [
-        (f"{name}/{kind}", np.asarray(weight))
-        for name, layer in (("dense", model.layers[1]), ("inner/dense", model.layers[2]))
-        for kind, weight in zip(("kernel", "bias"), layer.get_weights(), strict=True)
-    ]
+    names = ("dense/kernel", "dense/bias", "inner/dense/kernel", "inner/dense/bias", "slope/alpha")
+    pairs = list(zip(names, model.get_weights(), strict=True))
     data = b"".join(array.tobytes() for _, array in pairs)
     specs = [spec_of(name, array) for name, array in pairs]
     write_model(tmp_path / "web", specs, data, modelTopology=_topology(model))
@@ -120,9 +116,11 @@ def test_tensorflow_js_weights_of_one_name_are_nobodys(
 ) -> None:
     """Keras 2 gives the layer and the one inside the same names, and the converter keeps them."""
     model = _of_one_name(k)
-    pairs = [(("kernel", "bias")[w.ndim == 1], w) for w in model.get_weights()]
+    names = (*["dense/kernel", "dense/bias"] * 2, "slope/alpha")
+    pairs = list(zip(names, model.get_weights(), strict=True))
     data = b"".join(array.tobytes() for _, array in pairs)
-    specs = [spec_of(f"dense/{kind}", array) for kind, array in pairs]
+    specs = [spec_of(name, array) for name, array in pairs]
     write_model(tmp_path / "web", specs, data, modelTopology=_topology(model))
     found = dict(_found(opened(tmp_path / "web").layers()))
     assert found["dense",] is found["inner",] is found["inner", "dense"] is None
+    assert found["inner", "slope"] == 3

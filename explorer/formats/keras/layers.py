@@ -72,11 +72,10 @@ class _Layers:
 
     def _count(self, layer: LayerConfig, place: Place) -> int | None:
         """What is stored for a layer; for one that is not stored by its name, for those in it."""
-        found = self.count_at(place) if place.names else None
-        if found is not None or not layer.layers:
-            return found
-        pairs = zip(layer.layers, places_in(layer, place), strict=True)
-        counts = [self._count(below, inside) for below, inside in pairs]
+        inside = places_in(layer, place)
+        if place.names and all(below.names for below in inside):
+            return self.count_at(place)
+        counts = [self._count(*pair) for pair in zip(layer.layers, inside, strict=True)]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
 

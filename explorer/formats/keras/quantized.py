@@ -14,6 +14,8 @@ Names = tuple[str, ...]
 _KERNEL = ("kernel", "bias", "kernel_scale")
 _PACKED = ("bias", "quantized_kernel", "kernel_scale", "kernel_zero")
 _EMBEDDINGS = ("embeddings", "embeddings_scale")
+_GROUPED = (*_EMBEDDINGS, "embeddings_zero", "g_idx")
+_REVERSE = ("reverse_embeddings", "reverse_embeddings_scale")
 FLOAT8 = tuple(
     f"{what}_{kept}"
     for what, history in (("inputs", ""), ("kernel", ""), ("outputs", "grad_"))
@@ -35,7 +37,14 @@ _BY_CLASS: dict[str, dict[str, tuple[Names, ...]]] = {
     "EinsumDense": _DENSE,
     "Embedding": {
         "int8": (_EMBEDDINGS,),
-        "int4": (_EMBEDDINGS, (*_EMBEDDINGS, "embeddings_zero", "g_idx")),
+        "int4": (_EMBEDDINGS, _GROUPED),
+    },
+    "ReversibleEmbedding": {
+        "int8": ((*_EMBEDDINGS, *_REVERSE),),
+        "int4": (
+            (*_EMBEDDINGS, *_REVERSE),
+            (*_GROUPED, *_REVERSE, "reverse_embeddings_zero"),
+        ),
     },
 }
 _BY_DTYPE = {"int8": ("int8", "int4"), "uint8": ("gptq", "awq")}

@@ -28,15 +28,25 @@ def counts_by_scope(model: LayerConfig, weights: Iterable[tuple[str, str, int]])
     """How many numbers each layer of a model holds.
 
     ``weights`` are given by the group of the layer that they lie in, empty where there are no
-    groups, by their names there, and by their numbers of values.
+    groups, by their names there, and by their numbers of values. What several have one name for
+    may be any layer's that goes by it.
     """
     scopes = _Scopes(model)
+    found = list(weights)
+    uses = Counter((group, name) for group, name, _ in found)
     totals: Counter[Names] = Counter()
-    for group, name, count in weights:
-        names = scopes.find(group, name)
-        for end in range(1, len(names) + 1):
-            totals[names[:end]] += count
-    return lambda place: totals.get(place.names)
+    unsure: set[Names] = set()
+    for group, name, count in found:
+        if uses[group, name] > 1:
+            unsure.update(above for names in scopes.all(group, name) for above in _starts(names))
+        for above in _starts(scopes.find(group, name)):
+            totals[above] += count
+    return lambda place: None if place.names in unsure else totals.get(place.names)
+
+
+def _starts(names: Names) -> Iterator[Names]:
+    """The models that names lead through, and the layer at their end."""
+    return (names[:end] for end in range(1, len(names) + 1))
 
 
 class _Scopes:
@@ -59,6 +69,10 @@ class _Scopes:
             return (group,)
         found = min(self._candidates(group, _scope(name)), default=None)
         return found[-1] if found else tuple(filter(None, [group]))
+
+    def all(self, group: str, name: str) -> Iterator[Names]:
+        """Every layer whose weight may have this name."""
+        return (names for _, _, names in self._candidates(group, _scope(name)))
 
     def _candidates(self, group: str, parts: Sequence[str]) -> Iterator[tuple[int, int, Names]]:
         """Layers that the parts lead to: those named by most of them, with the fewest left out."""

@@ -65,14 +65,17 @@ _OPTIONAL_OF: dict[tuple[str, str], _Said] = {
     ("Attention", "concat_score_weight"): ("score_mode", lambda mode: mode == "concat"),
     ("Attention", "scale"): ("use_scale", bool),
     ("EinsumDense", "bias"): ("bias_axes", bool),
-    ("ReversibleEmbedding", "reverse_embeddings"): ("tie_weights", lambda is_tied: not is_tied),
+    **{
+        ("ReversibleEmbedding", f"reverse_embeddings{kept}"): ("tie_weights", lambda tied: not tied)
+        for kept in ("", "_scale", "_zero")
+    },
     ("STFTSpectrogram", "imag_kernel"): ("mode", lambda mode: mode != "real"),
     ("STFTSpectrogram", "real_kernel"): ("mode", lambda mode: mode != "imag"),
 }
 _NOT_TRAINED = {
     *("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"),
     *("kernel_zero", "embeddings_scale", "embeddings_zero", "awq_scales", "g_idx"),
-    *("kernel_scale", *FLOAT8),
+    *("kernel_scale", "reverse_embeddings_scale", "reverse_embeddings_zero", *FLOAT8),
 }
 _RANKS_OF = {
     ("AdditiveAttention", "scale"): 1,

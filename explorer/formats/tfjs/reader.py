@@ -5,7 +5,6 @@ Source: ``tfjs-core/src/io/types.ts`` (``ModelJSON``) and the converter's ``writ
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -312,8 +311,6 @@ def _size(value: Any) -> int | None:
 
 
 def _layers(model: LayerConfig, tensors: Sequence[Tensor]) -> tuple[Layer, ...]:
-    """The layers with their numbers; a name that several weights have tells of none of them."""
-    uses = Counter(tensor.path for tensor in tensors)
-    named = [("", t.path, t.element_count) for t in tensors if uses[t.path] == 1]
-    total = sum(tensor.element_count for tensor in tensors)
+    named = [("", tensor.path, tensor.element_count) for tensor in tensors]
+    total = sum(count for _, _, count in named)
     return make_layers(model, counts_by_scope(model, named), total)
