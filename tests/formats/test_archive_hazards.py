@@ -67,6 +67,18 @@ def test_escaping_and_expanding_members_of_a_zip(
         open_artifact(f"{path}/bomb.bin")
 
 
+def test_members_that_expand_together(
+    corpus: Path, tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inflate, "ALWAYS_UNPACKED", 48 << 20)
+    members = {f"{number}.bin": bytes(40 << 20) for number in range(3)}
+    path = pack_zip(
+        tmp_path / "a.zip", {"x.npy": (corpus / "notes_tf20/x_test.npy").read_bytes(), **members}
+    )
+    (hazard,) = opened(path).hazards()
+    assert (hazard.kind, hazard.where) == (HazardKind.EXPANDING_MEMBER, "all members")
+
+
 def test_a_gzip_that_fills_the_disk_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,12 +151,19 @@ class ZipStorage(ArchiveStorage):
         """Members that would be unpacked elsewhere, and those that would fill the disk."""
         for name in self.escaping:
             yield Hazard(HazardKind.ESCAPING_MEMBER, name)
+        expanding = list(self._expanding())
+        yield from expanding
+        if not expanding:
+            infos = self._infos.values()
+            packed = sum(info.compress_size for info in infos)
+            yield from _expansion("all members", packed, sum(info.file_size for info in infos))
         for name, info in self._infos.items():
-            if is_bomb(info.compress_size, info.file_size):
-                sizes = f"{bytes_text(info.compress_size)} → {bytes_text(info.file_size)}"
-                yield Hazard(HazardKind.EXPANDING_MEMBER, name, sizes)
-            elif target := self._link_out(info):
+            if target := self._link_out(info):
                 yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
+
+    def _expanding(self) -> Iterator[Hazard]:
+        for name, info in self._infos.items():
+            yield from _expansion(name, info.compress_size, info.file_size)
 
     def _link_out(self, info: zipfile.ZipInfo) -> str:
         """Where a symbolic link leads that leads out of the archive, empty for all else.
@@ -292,3 +299,9 @@ def _check_list(file: IO[bytes], size: int) -> None:
         length = _END64.unpack(file.read(_END64.size))[8]
     if length > _LARGEST_LIST:
         raise zipfile.BadZipFile(f"it declares {bytes_text(length)} of names")
+
+
+def _expansion(where: str, packed: int, unpacked: int) -> Iterator[Hazard]:
+    if is_bomb(packed, unpacked):
+        sizes = f"{bytes_text(packed)} → {bytes_text(unpacked)}"
+        yield Hazard(HazardKind.EXPANDING_MEMBER, where, sizes)
