@@ -17,7 +17,7 @@ from explorer.formats.artifact import (
     Tri,
     UnreadableArtifact,
 )
-from explorer.formats.checkpoint.tensor_bundle import open_bundle
+from explorer.formats.checkpoint.tensor_bundle import Bundle, open_bundle
 from explorer.formats.registry import open_artifact
 from explorer.formats.storage import LocalStorage
 from tests.formats.originals import Original, Originals
@@ -124,6 +124,17 @@ def test_only_the_selected_bytes_are_read(
     storage = Watched(path.parent)
     open_bundle(storage, path.name).tensor("alone").read(selection)
     assert storage.read_bytes == expected
+
+
+def test_tensors_are_made_when_they_are_asked_for(
+    originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening a checkpoint of many thousands takes no longer than reading its index."""
+    monkeypatch.delattr(Bundle, "tensor")
+    artifact = opened(originals["keras3_checkpoint/ck-1"])
+    assert artifact.contents.weights is artifact.contents.optimizer is Tri.YES
+    with pytest.raises(AttributeError):
+        artifact.tensors()
 
 
 # What the tensors are

@@ -47,11 +47,10 @@ _UNNAMED = re.compile(r"Variable(_\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A stored tensor and its object: graph node, path of attribute names, name when created."""
+    """A stored tensor and its object: graph node, and name when created."""
 
     tensor: Tensor
     node: int | None = None
-    object_path: str = ""
     name: str = ""
 
     @property
@@ -148,7 +147,7 @@ class StoredVariables:
 
     def holds(self, role: Role) -> Tri:
         """Whether there are tensors of this role, and whether their values are all there."""
-        keys = [v.tensor.path for v in self.variables if v.tensor.role is role]
+        keys = [key for key, found in self._roles.items() if found is role]
         bundle = self.bundle
         if isinstance(bundle, OldBundle):
             return Tri.PARTLY if keys and bundle.missing_shards() else yes_if(bool(keys))
@@ -216,15 +215,17 @@ class StoredVariables:
     def attributes(self, variable: Variable) -> list[tuple[str, str]]:
         """What is known of a variable beside its tensor."""
         entry = self.bundle.entries[variable.tensor.path]
+        node = variable.node
+        path = "" if node is None or self.graph is None else self.graph.path(node)
         found = [
             ("checkpoint key", variable.tensor.path),
             ("variable name", variable.name),
-            ("object", variable.object_path),
+            ("object", path),
             ("role", variable.tensor.role.value),
             ("kept for", self._kept_for(variable.tensor.path)),
             ("parts", str(len(entry.slices)) if entry.slices else ""),
         ]
-        more = [] if variable.node is None else self._details(variable.node)
+        more = [] if node is None else self._details(node)
         return [(name, text) for name, text in found if text] + list(more)
 
     def _index_node(self) -> Node:
@@ -347,8 +348,7 @@ class StoredVariables:
         attribute = self._attributes.get(key)
         if attribute is None or self.graph is None:
             return Variable(tensor)
-        node = attribute.node
-        return Variable(tensor, node, self.graph.path(node), attribute.full_name)
+        return Variable(tensor, attribute.node, attribute.full_name)
 
 
 def _kind(variable: Variable) -> str:
