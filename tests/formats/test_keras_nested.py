@@ -51,7 +51,17 @@ def _within_and_beside(k: ModuleType) -> Any:
     return k.Model(outer, [around(outer), shared(outer)])
 
 
-@pytest.mark.parametrize("make", [_deep, _alike, _within_and_beside])
+def _shared_within(k: ModuleType) -> Any:
+    """A layer that two models inside of one model share, the first of the name comes last."""
+    shared = k.layers.Dense(4, name="dense")
+    inputs = k.Input((4,))
+    parts = [k.Model(inputs, shared(inputs), name=name) for name in ("second", "first")]
+    around = k.Model(inputs, parts[1](parts[0](inputs)), name="around")
+    outer = k.Input((4,))
+    return k.Model(outer, around(outer))
+
+
+@pytest.mark.parametrize("make", [_deep, _alike, _within_and_beside, _shared_within])
 @pytest.mark.parametrize("ending", ["h5", "keras"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_every_layer_has_its_own_weights(

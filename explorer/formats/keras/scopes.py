@@ -10,15 +10,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from explorer.formats.keras.config import LayerConfig, places
+from explorer.formats.keras.config import LayerConfig, Place, places_in
 from explorer.formats.keras.layers import CountAt
 
 _KERAS_1 = re.compile(
     r"(.+)_(?:[WUbV](?:_[a-z]+)?|alphas?|gamma|beta|running_mean|running_std|(?:depth|point)wise_kernel)"
     r"(?:_\d+)?(?::\d+)?"
 )
-_MOST_PARTS = 64
+_MOST_PARTS = 24
+_MOST_ALIKE = 200
+"""So many layers of one name are told apart by the models that they lie in."""
 
 Names = tuple[str, ...]
 """Those that lead to a layer, its own at the end."""
@@ -49,39 +52,62 @@ def _starts(names: Names) -> Iterator[Names]:
     return (names[:end] for end in range(1, len(names) + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    names: Names
+    class_name: str
+
+
 class _Scopes:
     """The layers of a model that hold no others, to be found by the names of their weights."""
 
     def __init__(self, model: LayerConfig) -> None:
         self._model = model.name
         self._whole: set[str] = set()
-        self._by_name: dict[str, list[Names]] = {}
-        for layer, place in places(model):
-            if layer.layers:
-                continue
-            self._by_name.setdefault(layer.name, []).append(place.names)
-            if len(place.names) == 1:
-                self._whole.add(layer.name)
+        self._by_name: dict[tuple[str, str], list[_Leaf]] = {}
+        for leaf in _leaves(model, Place((), "")):
+            for group in ("", leaf.names[0]):
+                self._by_name.setdefault((group, leaf.names[-1]), []).append(leaf)
+            if len(leaf.names) == 1:
+                self._whole.add(leaf.names[0])
 
     def find(self, group: str, name: str) -> Names:
-        """The layer of a weight; just that of the group where the one inside is not certain."""
+        """The layer of a weight; just that of the group where the one inside is not certain.
+
+        Of layers of one class the first: Keras stores one that several models share once.
+        """
         if group in self._whole:
             return (group,)
-        found = min(self._candidates(group, _scope(name)), default=None)
-        return found[-1] if found else tuple(filter(None, [group]))
+        found = sorted(self._candidates(group, _scope(name)), key=lambda one: one[:2])
+        best = [leaf for *rank, leaf in found if rank == list(found[0][:2])]
+        is_certain = len({leaf.class_name for leaf in best}) == 1
+        return best[0].names if is_certain else tuple(filter(None, [group]))
 
     def all(self, group: str, name: str) -> Iterator[Names]:
         """Every layer whose weight may have this name."""
-        return (names for _, _, names in self._candidates(group, _scope(name)))
+        return (leaf.names for _, _, leaf in self._candidates(group, _scope(name)))
 
-    def _candidates(self, group: str, parts: Sequence[str]) -> Iterator[tuple[int, int, Names]]:
-        """Layers that the parts lead to: those named by most of them, with the fewest left out."""
+    def _candidates(self, group: str, parts: Sequence[str]) -> Iterator[tuple[int, int, _Leaf]]:
+        """Layers that the parts lead to, best those named by most of them and the fewest left out.
+
+        First of each how many parts do not name it, then how many names the parts leave out.
+        """
         for start in range(len(parts)):
             for end in range(start + 1, len(parts) + 1):
-                for names in self._by_name.get("/".join(parts[start:end]), ()):
-                    left_out = _left_out((self._model, *names[:-1]), parts[:start])
-                    if left_out is not None and group in ("", names[0]):
-                        yield -end, left_out, names
+                alike = self._by_name.get((group, "/".join(parts[start:end])), [])
+                for leaf in alike[:_MOST_ALIKE]:
+                    left_out = _left_out((self._model, *leaf.names[:-1]), parts[:start])
+                    if left_out is not None:
+                        yield len(parts) - end, left_out, leaf
+
+
+def _leaves(model: LayerConfig, place: Place) -> Iterator[_Leaf]:
+    """In the order of storing."""
+    for layer, below in zip(model.layers, places_in(model, place), strict=True):
+        if layer.layers:
+            yield from _leaves(layer, below)
+        elif below.names:
+            yield _Leaf(below.names, layer.class_name)
 
 
 def _scope(name: str) -> list[str]:
