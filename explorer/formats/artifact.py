@@ -72,6 +72,10 @@ class UnreadableArtifact(Exception):  # noqa: N818 - the name says what the pers
         self.reasons = dict(reasons or {})
 
 
+class OverLimit(UnreadableArtifact):
+    """What may be whole, but is larger than is read here, or packed in a way that is not."""
+
+
 class TensorUnreadable(Exception):  # noqa: N818
     """One tensor of a readable artifact whose bytes cannot be had; says why and what to do."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from explorer.formats import diagnosis, unknown
-from explorer.formats.artifact import Artifact, UnreadableArtifact
+from explorer.formats.artifact import Artifact, OverLimit, UnreadableArtifact
 from explorer.formats.storage import Storage
 from explorer.formats.system_errors import system_error
 from explorer.formats.two_formats import with_second_format
@@ -126,7 +126,8 @@ def open_artifact(path: str) -> Artifact:
     ``path`` is a file, a folder, a checkpoint prefix or an `fsspec` URL. A ``saved_model.pb``
     opens its folder, a ``.data-…`` shard its checkpoint; ``models.zip/inner/path`` opens what lies
     in an archive. A file that no reader knows opens as what it is, of format ``unknown``. Raises
-    `UnreadableArtifact` with what was looked for, what was found and every reader's reason.
+    `UnreadableArtifact` with what was looked for, what was found and every reader's reason, or
+    `OverLimit` where the one reader that knows it cannot take so much.
     """
     located = diagnosis.locate(path)
     if located.inner:
@@ -147,6 +148,8 @@ def open_stored(storage: Storage) -> Artifact:
             if match is not None:
                 return with_second_format(storage, row.reader().open(match))
             reasons[row.name] = f"It looks for {row.looks_for}; that is not here."
+        except OverLimit as error:
+            raise OverLimit(str(error), path=storage.uri) from error
         except (UnreadableArtifact, OSError) as error:
             reasons[row.name] = _reason(storage, error)
             damaged.append(reasons[row.name])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,12 @@ from typing import Any
 import h5py
 import keras
 import pytest
+import safetensors
 
 from explorer.analysis.safety import scan
-from explorer.formats.artifact import Artifact, Tri
+from explorer.formats.artifact import Artifact, OverLimit, Tri
 from explorer.formats.json_tree import LARGEST_JSON, excess, parse_json
+from explorer.formats.registry import open_artifact
 from tests.cli.running import mfx
 
 Open = Callable[[Path], Artifact]
@@ -89,3 +93,88 @@ def test_a_model_of_ten_thousand_layers_opens(tmp_path: Path, opened: Open) -> N
 def test_json_is_bounded_in_each_of_its_encodings(encoding: str) -> None:
     assert parse_json('{"a": [1, 2]}'.encode(encoding)) == {"a": [1, 2]}
     assert excess(('["' + '\\"", "' * 600_000 + '", ' + "[]," * 600_000 + "[]]").encode(encoding))
+
+
+def safetensors_file(path: Path, count: int) -> Path:
+    about = {"dtype": "F32", "shape": [1, 0], "data_offsets": [0, 0]}
+    header = json.dumps({f"layer_{number}/weight": about for number in range(count)}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    return path
+
+
+def test_a_header_of_fifty_thousand_tensors_is_read(tmp_path: Path, opened: Open) -> None:
+    path = safetensors_file(tmp_path / "a.safetensors", 50_000)
+    with safetensors.safe_open(path, "np") as original:
+        names = original.keys()
+    assert [tensor.path for tensor in opened(path).tensors()] == sorted(names, key=_number)
+
+
+def _number(name: str) -> int:
+    return int(name[len("layer_") : -len("/weight")])
+
+
+def test_an_archive_of_a_hundred_thousand_members_is_read(tmp_path: Path, opened: Open) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for number in range(100_000):
+            archive.addfile(tarfile.TarInfo(f"{number % 100}/{number}"))
+    children = opened(tmp_path / "a.tar").root.children()
+    assert sum(child.child_count() for child in children) == 100_000
+
+
+def many_names(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(200):
+            archive.writestr(f"{number}{'a' * 30_000}", b"")
+    return path
+
+
+def many_fields(path: Path) -> Path:
+    path.write_text('node { name: "a" op: "NoOp" }\n' * 200_000)
+    return path
+
+
+_LARGE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "a.safetensors": (lambda path: safetensors_file(path, 150_000), "more than 1,000,000 values"),
+    "a.zip": (many_names, "up to 4.0 MB are read"),
+    "a.pbtxt": (many_fields, "more than 400,000 fields"),
+}
+
+
+@pytest.mark.parametrize("name", _LARGE)
+def test_a_file_over_a_limit_is_no_damage(name: str, tmp_path: Path) -> None:
+    make, limit = _LARGE[name]
+    path = make(tmp_path / name)
+    with pytest.raises(OverLimit, match=limit):
+        open_artifact(str(path))
+    done = mfx("verify", path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert limit in done.stderr
+    assert "again" not in done.stderr
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_way_of_compression_that_is_not_read_is_no_damage(
+    method: int, model: Any, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    path = tmp_path / "b.keras"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    assert keras.models.load_model(path).count_params() == model.count_params()
+    with (
+        zipfile.ZipFile(path, "a", method) as archive,
+        archive.open("assets/zeros.bin", "w", force_zip64=True) as bomb,
+    ):
+        for _ in range(300):
+            bomb.write(bytes(1 << 20))
+    verified = mfx("verify", path)
+    assert verified.returncode == 2
+    assert "is compressed by" in verified.stdout
+    scanned = mfx("scan", path)
+    assert scanned.returncode == 1
+    rows = [line.split("\t")[:3] for line in scanned.stdout.splitlines()]
+    assert ["danger", "expanding-member", "assets/zeros.bin"] in rows
+    assert ["danger", "not-scanned", "config.json"] in rows

@@ -173,7 +173,7 @@ def test_a_type_that_is_not_known_is_named(tmp_path: Path, opened: Any) -> None:
     [
         (b'{"a": ', "no JSON"),
         (b'{"a": ' + b"[" * 100_000, "no JSON"),
-        (b'{"a": ' + b" " * (9 << 20), "declares a header of 9.0 MB"),
+        (b'{"a": ' + b" " * (33 << 20), "more than 32.0 MB of text"),
     ],
 )
 def test_a_header_that_is_none(tmp_path: Path, header: bytes, said: str) -> None:

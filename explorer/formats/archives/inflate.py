@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from explorer.formats.archives.ranges import RangeFile
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import OverLimit
 from explorer.formats.text import bytes_text
 
 GZIP = 31
@@ -53,7 +53,7 @@ class Inflated:
     """The unpacked bytes of ``length`` packed ones from ``start`` of ``file``. Safe in threads.
 
     Every read raises ``OSError`` where the stream is damaged or cut short, and
-    `UnreadableArtifact` where it expands beyond all measure.
+    `OverLimit` where it expands beyond all measure.
     """
 
     def __init__(self, file: IO[bytes], start: int, length: int, wbits: int, name: str) -> None:
@@ -143,7 +143,7 @@ class Inflated:
 
     def _refuse_bomb(self) -> None:
         if is_bomb(self._state.packed, self._state.unpacked):
-            raise UnreadableArtifact(expands(self._name, self._state.packed, self._state.unpacked))
+            raise OverLimit(expands(self._name, self._state.packed, self._state.unpacked))
 
     def _keep_point(self) -> None:
         """At equal distances, which grow so that there are never more than so many points."""

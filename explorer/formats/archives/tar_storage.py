@@ -16,7 +16,7 @@ from typing import IO, cast
 from explorer.formats.archives.inflate import GZIP, Inflated
 from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex, stays_inside
 from explorer.formats.archives.ranges import FilePart
-from explorer.formats.artifact import Check, Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
 from explorer.formats.storage import Storage, check_member
 from explorer.formats.system_errors import told
 
@@ -26,7 +26,7 @@ _BLOCK = 512
 _MAGIC = slice(257, 262)
 _CHECKSUM = slice(148, 156)
 _CHECKED_AT_ONCE = 1 << 20
-_MOST_MEMBERS = 100_000
+_MOST_MEMBERS = 150_000
 _LONGEST_EXTENSION = 1 << 16
 _FILE, _HARD_LINK, _SYMBOLIC_LINK, _FOLDER = b"0", b"1", b"2", b"5"
 _OLD_FILE, _CONTIGUOUS = b"\0", b"7"
@@ -137,7 +137,10 @@ class TarStorage(ArchiveStorage):
                 yield member
             at = member.start + -(-member.size // _BLOCK) * _BLOCK
             self._check_complete(member)
-        raise ValueError(f"it has more than {_MOST_MEMBERS:,} members")
+        raise OverLimit(
+            f"{self.name} has more than {_MOST_MEMBERS:,} members, which is as many as are read. "
+            "Unpack it, and open the folder of the model."
+        )
 
     def _at(self, offset: int, length: int) -> bytes:
         if self._inflated is not None:

@@ -17,7 +17,7 @@ from typing import IO, cast
 from explorer.formats.archives.inflate import DEFLATE, Inflated, expands, is_bomb
 from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex, stays_inside
 from explorer.formats.archives.ranges import FilePart
-from explorer.formats.artifact import Check, Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
 from explorer.formats.storage import Storage, check_member
 from explorer.formats.system_errors import told
 from explorer.formats.text import bytes_text
@@ -66,7 +66,10 @@ def appended_names(storage: Storage) -> list[str]:
     if EMPTY_ARCHIVE not in tail:
         return []
     with storage.open() as file, suppress(*_UNPACKING_ERRORS):
-        _check_list(file, size)
+        try:
+            _check_list(file, storage)
+        except OverLimit:
+            return ["more members than are read"]
         with zipfile.ZipFile(file) as archive:
             return archive.namelist()
     return []
@@ -85,8 +88,11 @@ class ZipStorage(ArchiveStorage):
         super().__init__(outer)
         self._file = outer.open()
         try:
-            _check_list(self._file, outer.size() or 0)
+            _check_list(self._file, outer)
             self._zip = zipfile.ZipFile(self._file)
+        except OverLimit:
+            self._file.close()
+            raise
         except _UNPACKING_ERRORS as error:
             self._file.close()
             raise UnreadableArtifact(
@@ -184,20 +190,21 @@ class ZipStorage(ArchiveStorage):
     def checks(self) -> Iterator[Check]:
         """Unpack every member, block by block, and compare its CRC-32."""
         for name in sorted(self._index.sizes):
-            yield Check("zip crc-32", name, self._problem(self._infos[name]))
+            yield self._crc_check(self._infos[name])
 
-    def _problem(self, info: zipfile.ZipInfo) -> str:
+    def _crc_check(self, info: zipfile.ZipInfo) -> Check:
+        rule, name = "zip crc-32", info.filename
         try:
             self._refuse_method(info)
             self._refuse_bomb(info)
             with self._zip.open(info) as packed:
                 while packed.read(_BLOCK):
                     pass
-        except UnreadableArtifact as error:
-            return str(error)
+        except OverLimit as error:
+            return Check(rule, name, limit=str(error))
         except _UNPACKING_ERRORS as error:
-            return f"It cannot be unpacked whole: {error}."
-        return ""
+            return Check(rule, name, f"It cannot be unpacked whole: {error}.")
+        return Check(rule, name)
 
     def _info(self, member: str) -> zipfile.ZipInfo:
         info = self._infos.get(check_member(member))
@@ -260,13 +267,13 @@ class ZipStorage(ArchiveStorage):
     def _refuse_method(self, info: zipfile.ZipInfo) -> None:
         name = f"{info.filename} in {self.name}"
         if info.flag_bits & 1:
-            raise UnreadableArtifact(
+            raise OverLimit(
                 f"{name} is encrypted. Unpack the archive with its password; open what is in it."
             )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             number = info.compress_type
             method = _METHODS.get(number, f"method {number}")
-            raise UnreadableArtifact(
+            raise OverLimit(
                 f"{name} is compressed by {method}, which is not read here. Unpack the archive and "
                 "open what is in it, or pack it again by the usual method, deflate."
             )
@@ -274,18 +281,19 @@ class ZipStorage(ArchiveStorage):
     def _refuse_bomb(self, info: zipfile.ZipInfo) -> None:
         if is_bomb(info.compress_size, info.file_size):
             name = f"{info.filename} in {self.name}"
-            raise UnreadableArtifact(expands(name, info.compress_size, info.file_size))
+            raise OverLimit(expands(name, info.compress_size, info.file_size))
 
 
 def _is_packed(info: zipfile.ZipInfo) -> bool:
     return info.compress_type != zipfile.ZIP_STORED
 
 
-def _check_list(file: IO[bytes], size: int) -> None:
-    """Raise where the list of members is larger than any model's, before it is read.
+def _check_list(file: IO[bytes], storage: Storage) -> None:
+    """Raise `OverLimit` where the list of members is larger than any model's, before it is read.
 
     End of central directory: APPNOTE 4.3.14 to 4.3.16.
     """
+    size = storage.size() or 0
     start = max(0, size - _LONGEST_END)
     file.seek(start)
     tail = file.read(size - start)
@@ -298,7 +306,10 @@ def _check_list(file: IO[bytes], size: int) -> None:
         file.seek(_END64_LOCATOR.unpack_from(tail, locator)[2])
         length = _END64.unpack(file.read(_END64.size))[8]
     if length > _LARGEST_LIST:
-        raise zipfile.BadZipFile(f"it declares {bytes_text(length)} of names")
+        raise OverLimit(
+            f"{storage.name} is a zip archive with {bytes_text(length)} of names, of which up to "
+            f"{bytes_text(_LARGEST_LIST)} are read. Unpack it, and open the folder of the model."
+        )
 
 
 def _expansion(where: str, packed: int, unpacked: int) -> Iterator[Hazard]:

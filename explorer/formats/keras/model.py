@@ -21,6 +21,7 @@ from explorer.formats.artifact import (
     Node,
     NodeList,
     NodeType,
+    OverLimit,
     Producer,
     Tensor,
     UnreadableArtifact,
@@ -74,7 +75,7 @@ def _why_unparsed(storage: Storage, member: str) -> str:
     try:
         return why_unparsed(_text(storage, member))
     except UnreadableArtifact as error:
-        return f"cannot be read: {error}"
+        return f"cannot be read: {str(error).removesuffix('.')}"
 
 
 def _json_check(storage: Storage, member: str, value: dict[str, Any] | None) -> Check:
@@ -83,8 +84,10 @@ def _json_check(storage: Storage, member: str, value: dict[str, Any] | None) -> 
         return Check("json", member)
     try:
         limit = excess(_text(storage, member))
-    except UnreadableArtifact as error:
+    except OverLimit as error:
         return Check("json", member, limit=str(error))
+    except UnreadableArtifact as error:
+        return Check("json", member, str(error))
     if limit:
         return Check("json", member, limit=f"It has {limit}, which is not read.")
     return Check("json", member, "It is no JSON object.")
@@ -113,12 +116,13 @@ class _KerasModel:
         self._outer = outer
         self._storage = storage
         self._reason = ""
+        self._is_over_limit = False
         self._config = read_json(storage, CONFIG)
         self._metadata = read_json(storage, METADATA)
         self._model: LayerConfig | None = read_config(self._config)
         self._member = next(filter(storage.has, WEIGHTS), "")
         self._weights = self._open_weights()
-        if self._config is None and self._weights is None:
+        if self._config is None and self._weights is None and not self._is_over_limit:
             raise UnreadableArtifact(f"{self._no_config} {self._reason}")
         self.tensors: Callable[[], tuple[Tensor, ...]] = cache(lambda: self._labels.labelled())
 
@@ -139,6 +143,7 @@ class _KerasModel:
             return Hdf5Weights(self._storage, self._member)
         except UnreadableArtifact as error:
             self._reason = str(error)
+            self._is_over_limit = isinstance(error, OverLimit)
             return None
 
     def artifact(self, format: str, format_name: str, size: int) -> Artifact:
@@ -213,7 +218,8 @@ class _KerasModel:
         if self._weights is not None:
             yield from self._weights.checks()
         else:
-            yield Check("weights", self._member or WEIGHTS[0], self._reason)
+            problem, limit = ("", self._reason) if self._is_over_limit else (self._reason, "")
+            yield Check("weights", self._member or WEIGHTS[0], problem, limit)
 
     def _notes(self) -> Iterator[str]:
         if self._config is None:

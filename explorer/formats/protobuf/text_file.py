@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import OverLimit, UnreadableArtifact
 from explorer.formats.protobuf.text_message import (
     MOST_FIELDS,
     TextError,
@@ -49,7 +49,7 @@ def text_file(storage: Storage, member: str, kind: type[_Message]) -> ProtoFile:
     name = member or storage.name
     size = storage.size(member) or 0
     if size > LARGEST_TEXT:
-        raise UnreadableArtifact(
+        raise OverLimit(
             f"{name} has {bytes_text(size)} of text; up to {bytes_text(LARGEST_TEXT)} is read. "
             f"{_IN_BINARY}",
             path=storage.uri,
@@ -62,7 +62,7 @@ def _binary(text: bytes, name: str, kind: type[_Message]) -> bytes:
         message = kind.FromString(binary(text, cast("Descriptor", kind.DESCRIPTOR)))
         return message.SerializeToString(deterministic=True)
     except TooManyFieldsError as error:
-        raise UnreadableArtifact(
+        raise OverLimit(
             f"{name} is text with more than {MOST_FIELDS:,} fields and listed values, which is as "
             f"much as is read. {_IN_BINARY}"
         ) from error

@@ -15,20 +15,20 @@ from explorer.formats.artifact import (
     Node,
     NodeList,
     NodeType,
+    OverLimit,
     Tensor,
     Tri,
     UnreadableArtifact,
 )
 from explorer.formats.contents import yes_if
-from explorer.formats.json_tree import parse_object
+from explorer.formats.json_tree import LARGEST_JSON, excess, parse_object
 from explorer.formats.registry import Match
 from explorer.formats.safetensors import reader
 from explorer.formats.safetensors.reader import SafetensorsFile
 from explorer.formats.storage import Storage
-from explorer.formats.text import bytes_text, count_text
+from explorer.formats.text import count_text
 
 _PEEK = 4096
-_LARGEST = 12 << 20
 _MOST_SHARDS = 1_000
 
 
@@ -74,13 +74,14 @@ def _model(storage: Storage) -> _Sharded:
 
 def _weight_map(storage: Storage) -> Mapping[str, str]:
     """The file of each tensor."""
-    size = storage.size() or 0
-    found = parse_object(storage.read()) if size <= _LARGEST else None
-    names = (found or {}).get("weight_map")
+    text = storage.read("", 0, LARGEST_JSON + 1)
+    if much := excess(text):
+        raise OverLimit(f"{storage.name} has {much}, as no model's index takes, so it is not read.")
+    names = (parse_object(text) or {}).get("weight_map")
     if not isinstance(names, dict):
         raise UnreadableArtifact(
-            f"{storage.name} looks like the index of sharded weights, but is no complete JSON, or "
-            f"larger than {bytes_text(_LARGEST)}. Copy or download it again."
+            f"{storage.name} looks like the index of sharded weights, but is no complete JSON. "
+            "Copy or download it again."
         )
     return {name: file for name, file in names.items() if isinstance(file, str)}
 

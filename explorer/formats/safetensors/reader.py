@@ -21,6 +21,7 @@ from explorer.formats.artifact import (
     Location,
     Node,
     NodeType,
+    OverLimit,
     Producer,
     Selection,
     Tensor,
@@ -28,7 +29,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.contents import yes_if
-from explorer.formats.json_tree import json_children, parse_object
+from explorer.formats.json_tree import LARGEST_JSON, excess, json_children, parse_object
 from explorer.formats.nodes import tensor_nodes
 from explorer.formats.raw_tensor import RawValues, wrong_size
 from explorer.formats.registry import Match
@@ -38,7 +39,6 @@ from explorer.formats.text import bytes_text, count_text
 ENDING = ".safetensors"
 
 _LENGTH = 8
-_LARGEST_HEADER = 8 << 20
 _METADATA = "__metadata__"
 _START = re.compile(rb'\{\s*["}]')
 _DTYPES: dict[str, Any] = {
@@ -149,12 +149,13 @@ def read_file(match: Match) -> SafetensorsFile:
 
 
 def _header(storage: Storage, length: int) -> dict[str, Any]:
-    if length > _LARGEST_HEADER:
-        raise UnreadableArtifact(
-            f"{storage.name} declares a header of {bytes_text(length)}, far more than the names "
-            "of any model's tensors take, so it is not read."
+    text = storage.read("", _LENGTH, min(length, LARGEST_JSON + 1))
+    if much := excess(text):
+        raise OverLimit(
+            f"The header of {storage.name} has {much}, as the names of no model's tensors take, so "
+            "it is not read. Save the tensors in several files."
         )
-    header = parse_object(storage.read("", _LENGTH, length))
+    header = parse_object(text)
     if header is None:
         raise UnreadableArtifact(
             f"{storage.name} starts like a safetensors file, but its header is no JSON. Copy or "

@@ -23,6 +23,7 @@ from explorer.formats.artifact import (
     Node,
     NodeList,
     NodeType,
+    OverLimit,
     Producer,
     Role,
     Signature,
@@ -33,7 +34,15 @@ from explorer.formats.artifact import (
 )
 from explorer.formats.contents import has_role, yes_if
 from explorer.formats.graph.tf_types import dtype_name
-from explorer.formats.json_tree import as_mapping, as_text, json_children, json_text, parse_object
+from explorer.formats.json_tree import (
+    LARGEST_JSON,
+    as_mapping,
+    as_text,
+    excess,
+    json_children,
+    json_text,
+    parse_object,
+)
 from explorer.formats.keras.config import (
     LayerConfig,
     architecture,
@@ -45,12 +54,11 @@ from explorer.formats.nodes import signature_node, tensor_nodes
 from explorer.formats.registry import Match
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.storage import Storage
-from explorer.formats.text import bytes_text, count_text
+from explorer.formats.text import count_text
 from explorer.formats.tfjs.weights import Group
 
 MODEL_FILE = "model.json"
 
-_LARGEST = 10 << 20
 _PEEK = 4096
 _KEYS = (b'"modelTopology"', b'"weightsManifest"')
 _MOST_GROUPS = 10_000
@@ -92,13 +100,15 @@ def open(match: Match) -> Artifact:
 
 
 def _model_json(storage: Storage, member: str) -> Mapping[str, Any]:
-    size = storage.size(member) or 0
-    found = parse_object(storage.read(member)) if size <= _LARGEST else None
+    name = member or storage.name
+    text = storage.read(member, 0, LARGEST_JSON + 1)
+    if much := excess(text):
+        raise OverLimit(f"{name} has {much}, as no model's topology takes, so it is not read.")
+    found = parse_object(text)
     if found is None:
-        why = f"larger than {bytes_text(_LARGEST)}" if size > _LARGEST else "no complete JSON"
         raise UnreadableArtifact(
-            f"{member or storage.name} looks like a TensorFlow.js model, but is {why}. Copy or "
-            "download it again."
+            f"{name} looks like a TensorFlow.js model, but is no complete JSON. Copy or download "
+            "it again."
         )
     return found
 
