@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +12,8 @@ from explorer.formats.artifact import Shape
 
 _UNITS = ("KB", "MB", "GB", "TB")
 _LISTED = 6
-_CONTROLS = {
-    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
-    **{code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F))},
-    **{code: f"\\u{code:04x}" for code in range(0x2066, 0x206A)},
-}
-"""Control characters, and those that change the direction of text, as their escapes."""
+_JOINERS = "\u200c\u200d"
+"""They part and join letters in Persian and in the scripts of India, and make up some emoji."""
 
 
 def bytes_text(size: int) -> str:
@@ -32,8 +29,24 @@ def bytes_text(size: int) -> str:
 
 
 def visible(text: str) -> str:
-    """A text from a file on one line, its control characters as escapes such as ``\\x1b``."""
-    return text.translate(_CONTROLS)
+    """A text from a file on one line: what has no shape of its own as escapes such as ``\\x1b``.
+
+    These are control and format characters, which change what stands around them or nothing that
+    can be seen (Unicode's categories Cc, Cf, Zl and Zp), and those without a meaning (Cn, Co, Cs).
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    kept = character.isprintable() or character in _JOINERS
+    if kept or unicodedata.category(character) == "Zs":
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 1 << 8 else _long_escape(code)
+
+
+def _long_escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
 
 
 def printable_text(data: bytes) -> str:

@@ -1,0 +1,46 @@
+"""What a file may write into a terminal or a label, against Unicode's own categories."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+
+import pytest
+
+from explorer.formats.text import visible
+
+_SHAPELESS = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+
+
+def test_every_character_without_a_shape_is_written_as_its_escape() -> None:
+    kept = {"\u200c", "\u200d"}
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        shown = visible(character)
+        if unicodedata.category(character) in _SHAPELESS and character not in kept:
+            assert (shown[0], shown.isascii(), shown.isprintable()) == ("\\", True, True), hex(code)
+            assert shown.encode().decode("unicode_escape") == character
+        else:
+            assert shown == character
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dense_1/kernel:0",
+        "слой 1",
+        "層\u3000一",
+        "می\u200cخواهم",
+        "क्\u200dष",
+        "👩\u200d💻️",
+        "a\xa0b",
+    ],
+)
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_what_hides_or_turns_text_is_seen() -> None:
+    hidden = "a\u200bb\u200fc\u061cd\ufeffe\U000e0041f\u202eg\x1b[31m\n"
+    expected = r"a\u200bb\u200fc\u061cd\ufeffe\U000e0041f\u202eg\x1b[31m\x0a"
+    assert visible(hidden) == expected
