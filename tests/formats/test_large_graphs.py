@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from explorer.analysis.safety import scan
-from explorer.formats.artifact import Artifact, Tri
+from explorer.formats.artifact import Artifact, Tri, UnreadableArtifact
+from explorer.formats.registry import open_artifact
 
 _MANY = 100_000
 
@@ -53,3 +54,33 @@ def test_a_graph_of_many_operations_is_read_soon(
     assert texts["outputs"] == f"read: ReadFile, n{_MANY - 1}: Identity"
     assert findings == ["graph: read"]
     assert not any(check.problem for check in artifact.checks())
+
+
+def test_text_of_nothing_but_empty_operations_is_shown_soon(
+    tmp_path: Path, opened: Callable[[Path], Artifact]
+) -> None:
+    """A text file of a megabyte can hold hundreds of thousands of them."""
+    path = tmp_path / "graph.pbtxt"
+    path.write_text("node{}" * 199_000)
+    begin = time.process_time()
+    (main,) = opened(path).root.children()
+    assert len(main.children(100_000, 100_100)) == 100
+    assert time.process_time() - begin < 2
+
+
+_SIGNATURES = "".join(f'signature_def{{key:"{number}"}}' for number in range(20_000))
+_TOO_MANY = {
+    "199,000 functions": "library{" + "function{}" * 199_000 + "}",
+    "199,000 meta graphs": "saved_model_schema_version:1 " + "meta_graphs{}" * 199_000,
+    "20,000 signatures": "saved_model_schema_version:1 meta_graphs{" + _SIGNATURES + "}",
+}
+
+
+@pytest.mark.parametrize("many", _TOO_MANY)
+def test_more_than_any_model_has_is_refused_soon(many: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pbtxt"
+    path.write_text(_TOO_MANY[many])
+    begin = time.process_time()
+    with pytest.raises(UnreadableArtifact, match=f"model.pbtxt has {many}, and no more than "):
+        open_artifact(str(path))
+    assert time.process_time() - begin < 2

@@ -17,6 +17,9 @@ from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.schema.tensor_pb2 import TensorProto, VersionDef
 
 _WHOLE = 1 << 14
+_MOST_FUNCTIONS = 50_000
+"""The largest models have a few thousand; each of them takes memory before it is looked at."""
+
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _NODE, _LIBRARY = pb.GraphDef.NODE_FIELD_NUMBER, pb.GraphDef.LIBRARY_FIELD_NUMBER
 _FUNCTION = pb.FunctionDefLibrary.FUNCTION_FIELD_NUMBER
@@ -167,11 +170,11 @@ class StoredGraph:
 
     @cached_property
     def _libraries(self) -> list[tuple[pb.FunctionDefLibrary, Spans]]:
+        stored = self._parts[1][_LIBRARY]
         with self.file.wire() as wire:
-            found = [
-                wire.split(span, pb.FunctionDefLibrary, (_FUNCTION,))
-                for span in self._parts[1][_LIBRARY]
-            ]
+            wire.check_count(len(stored), "function libraries", _MOST_FUNCTIONS)
+            found = [wire.split(span, pb.FunctionDefLibrary, (_FUNCTION,)) for span in stored]
+            wire.check_count(sum(len(s[_FUNCTION]) for _, s in found), "functions", _MOST_FUNCTIONS)
         return [(library, spans[_FUNCTION]) for library, spans in found]
 
     @property

@@ -24,6 +24,8 @@ _GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
 _ASSETS = "saved_model_assets"
 _VARIABLES = "variables"
 _VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
+_MOST_META_GRAPHS = 1_000
+_MOST_SIGNATURES = 10_000
 _INIT_COLLECTIONS = {"saved_model_main_op": "main op", "legacy_init_op": "legacy init op"}
 
 
@@ -106,6 +108,7 @@ def meta_graph_at(file: ProtoFile, wire: Wire, span: Span, prefix: str = "") -> 
     Raises `WireError`.
     """
     message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
+    wire.check_count(len(message.signature_def), "signatures", _MOST_SIGNATURES)
     graphs = apart[_GRAPH]
     where = f"meta graph [{', '.join(message.meta_info_def.tags)}]"
     assets = {producer(asset.tensor_info.name) for asset in _assets(message)}
@@ -128,6 +131,7 @@ def meta_graphs_of(file: ProtoFile) -> list[StoredMetaGraph]:
     with file.wire() as wire:
         _, apart = wire.split(file.span, pb.SavedModel, (_META_GRAPHS,))
         spans = apart[_META_GRAPHS]
+        wire.check_count(len(spans), "meta graphs", _MOST_META_GRAPHS)
         return [
             meta_graph_at(file, wire, span, f"meta graph {number}/" if len(spans) > 1 else "")
             for number, span in enumerate(spans)

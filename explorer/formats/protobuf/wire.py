@@ -199,6 +199,14 @@ class Wire:
         """A short text."""
         return self.bytes(span).decode("utf-8", "backslashreplace")
 
+    def check_count(self, count: int, what: str, most: int) -> None:
+        """Raise `UnreadableArtifact` where there are more of something than any model has."""
+        if count > most:
+            raise UnreadableArtifact(
+                f"{self.source.name} has {count:,} {what}, and no more than {most:,} are read, as "
+                "no model has so many; be careful with this file."
+            )
+
     def message(self, span: Span, kind: type[_Message]) -> _Message:
         """The message in a span. Raises `WireError`."""
         return parsed(self.bytes(span), kind)

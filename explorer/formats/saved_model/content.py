@@ -82,7 +82,9 @@ class SavedModelContent:
             graphs = meta_graphs_of(self.file)
             problem = "" if graphs else "it holds no meta graph"
         except UnreadableArtifact as error:
-            problem = str(error.__cause__ or error).removesuffix(".")
+            if error.__cause__ is None:
+                raise  # nothing in it is damaged
+            problem = str(error.__cause__).removesuffix(".")
         if problem:
             raise UnreadableArtifact(
                 f"{self.file.name} cannot be read: {problem}. The save or copy did not finish; "
