@@ -129,12 +129,13 @@ def bag(arrays: Iterable[np.ndarray]) -> Counter[tuple[str, tuple[int, ...], byt
 def layer_facts(model: Any) -> Iterator[tuple[str, str, tuple[int | None, ...], int]]:
     """Name, class, shape of the first output and parameters of each layer, nested ones too."""
     for layer in model.layers:
-        yield layer.name, type(layer).__name__, _shape(layer), layer.count_params()
+        yield layer.name, type(layer).__name__, first_shape(layer), layer.count_params()
         if getattr(layer, "layers", None):
             yield from layer_facts(layer)
 
 
-def _shape(layer: Any) -> tuple[int | None, ...]:
+def first_shape(layer: Any) -> tuple[int | None, ...]:
+    """The shape of the first output of a layer, in its first call."""
     try:
         output = layer.output
     except AttributeError:  # Keras 2: a layer called more than once has several

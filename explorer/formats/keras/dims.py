@@ -13,6 +13,9 @@ Dims = tuple[int | None, ...]
 Rule = Callable[[Config, Dims], Shape]
 """The shape that a layer gives for what it takes first."""
 
+LINE = "line of Keras"
+"""Added to the config of a layer: 2 or 3, as its model was saved by; ``None`` if that is open."""
+
 
 def product(dims: Dims) -> int | None:
     """How many numbers a shape holds, ``None`` where a size is not known."""
@@ -48,18 +51,21 @@ def _broadcast(sizes: Iterable[int | None]) -> int | None:
     return certain.pop() if certain else None if known else 1
 
 
-def merged(shapes: Sequence[Dims]) -> Dims:
+def merged(config: Config, shapes: Sequence[Dims]) -> Dims:
     """What the merging layers give: shorter shapes grow behind the batch.
 
-    Raises `ValueError` where a size that is not known meets one that is: Keras 2 takes the latter,
-    Keras 3 neither.
+    Where a size that is not known meets one that is, Keras 2 takes the latter, Keras 3 neither;
+    raises `ValueError` if it is not known which it was.
     """
     rank = max(len(shape) for shape in shapes)
     padded = [(*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
-    for sizes in zip(*padded, strict=True):
-        if None in sizes and set(sizes) - {None, 1}:
-            raise ValueError("Keras 2 and 3 do not agree")
-    return broadcast(padded)
+    together, line = broadcast(padded), config.get(LINE)
+    mixed = [None in sizes and len(set(sizes)) > 1 for sizes in zip(*padded, strict=True)]
+    if mixed[0] or (any(mixed) and line is None):
+        raise ValueError("Keras 2 and 3 do not agree")
+    return tuple(
+        None if line == 3 and differ else size for size, differ in zip(together, mixed, strict=True)
+    )
 
 
 def concatenated(shapes: Sequence[Dims], axis: Any) -> Dims:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from explorer.formats.artifact import Shape
-from explorer.formats.keras.dims import Config, Dims, Rule
+from explorer.formats.keras.dims import LINE, Config, Dims, Rule
 
 
 def _encoded(config: Config, shape: Dims, depth: Any) -> Shape:
@@ -29,18 +29,31 @@ def _lookup(config: Config, shape: Dims) -> Shape:
 
 
 def _text(config: Config, shape: Dims) -> Shape:
-    """Each text is split into words; several numbers stand for it, or one vector."""
-    if config.get("output_mode", "int") != "int":
-        words = shape if len(shape) > 1 else (*shape, None)
-        return _lookup(config, words[:1] + words[-1:])
-    is_split = config.get("split") is not None and not config.get("ragged")
-    return (shape[0], config.get("output_sequence_length")) if is_split else None
+    """Each text is split into words; several numbers stand for it, or one vector.
+
+    Keras 3 has a vector for each of several texts, Keras 2 takes no more than one.
+    """
+    if config.get("split") is None or config.get("ragged"):
+        return None
+    if config.get("output_mode", "int") == "int":
+        return (shape[0], config.get("output_sequence_length"))
+    vector = _lookup(config, (shape[0], None))
+    if vector is None or len(shape) == 1 or config.get(LINE) == 2:
+        return vector
+    return (*shape, vector[-1]) if config.get(LINE) == 3 else None
 
 
 def _hashing(config: Config, shape: Dims) -> Shape:
-    """Keras 3 has one vector for a sample of several values, but makes one for each."""
-    is_sure = config.get("output_mode") != "one_hot" or shape[-1:] == (1,)
+    """Keras 3 says one vector for a sample of several values, though it makes one for each."""
+    is_one = config.get("output_mode") == "one_hot" and shape[-1:] != (1,)
+    if is_one and config.get(LINE) == 3:
+        return (*shape[:-1], int(config["num_bins"]))
+    is_sure = not is_one or config.get(LINE) == 2
     return _encoded(config, shape, config["num_bins"]) if is_sure else None
+
+
+def _crossing(config: Config, shape: Dims) -> Shape:
+    return _encoded(config, shape, config["num_bins"])
 
 
 def _category(config: Config, shape: Dims) -> Shape:
@@ -55,7 +68,7 @@ def _discretization(config: Config, shape: Dims) -> Shape:
 ENCODING_RULES: dict[str, Rule] = {
     "CategoryEncoding": _category,
     "Discretization": _discretization,
-    "HashedCrossing": _hashing,
+    "HashedCrossing": _crossing,
     "Hashing": _hashing,
     "IntegerLookup": _lookup,
     "StringLookup": _lookup,

@@ -11,6 +11,7 @@ from explorer.formats.artifact import Shape
 from explorer.formats.keras import keras1
 from explorer.formats.keras.calls import Call, Source, read_sources
 from explorer.formats.keras.config import INPUT, MERGE, LayerConfig, read_config
+from explorer.formats.keras.dims import LINE
 from explorer.formats.keras.operations import operation_outputs
 from explorer.formats.keras.shapes import bidirectional_outputs, layer_outputs
 
@@ -20,6 +21,7 @@ _DEEPEST = 30
 _MOST_STEPS = 50_000
 """How many layers of models in models are looked at; what further calls give stays unknown."""
 
+_NOTHING: Mapping[str, Any] = {}
 _WRAPPERS = ("Bidirectional", "SpectralNormalization", "TimeDistributed")
 
 _Shapes = Sequence[Shape]
@@ -45,7 +47,7 @@ class Shapes:
     def __init__(self, model: LayerConfig, given: _Shapes = (), work: _Work | None = None) -> None:
         self._model = model
         self._work = work or _Work()
-        self._shared = keras1.shared_config([layer.config for layer in model.layers])
+        self._shared = _shared(model)
         self._first: dict[str, Shape] = {}
         self._taken: dict[str, _Shapes] = {}
         if model.class_name == MERGE:
@@ -99,6 +101,14 @@ class Shapes:
         if layer.declares_inputs:  # a model
             outputs = self._work.outputs(layer, ())
         self._first.setdefault(layer.name, next(iter(outputs), None))
+
+
+def _shared(model: LayerConfig) -> Mapping[str, Any]:
+    """What the config of a layer does not say, but others in the model do: see `dims.line`."""
+    found = keras1.shared_config([layer.config for layer in model.layers])
+    keys = {key for layer in model.inputs for key in layer.config}
+    lines = {"batch_shape": 3, "batch_input_shape": 2}
+    return {**found, LINE: next((line for key, line in lines.items() if key in keys), None)}
 
 
 def _started(model: LayerConfig, given: _Shapes) -> dict[Source, Shape]:
@@ -164,7 +174,7 @@ class _Work:
         layer: LayerConfig,
         inputs: _Shapes,
         call: Call | None = None,
-        shared: Mapping[str, Any] | None = None,
+        shared: Mapping[str, Any] = _NOTHING,
     ) -> _Shapes:
         """The outputs of a call, as many as are known.
 
@@ -175,10 +185,10 @@ class _Work:
         if layer.layers and layer.class_name != MERGE:
             return self._model_outputs(layer, inputs)
         if layer.own_class in _WRAPPERS:
-            return self._wrapper_outputs(layer, inputs)
+            return self._wrapper_outputs(layer, inputs, shared)
         if layer.layers:
             inputs = self._model_outputs(layer, ())
-        return layer_outputs(layer.own_class, {**(shared or {}), **layer.config}, inputs)
+        return layer_outputs(layer.own_class, {**shared, **layer.config}, inputs)
 
     def _model_outputs(self, model: LayerConfig, inputs: _Shapes) -> _Shapes:
         key = (id(model), tuple(inputs))
@@ -187,22 +197,28 @@ class _Work:
             self.known[key] = (model, found)  # a model that is kept leaves no other its id
         return self.known[key][1]
 
-    def _wrapper_outputs(self, wrapper: LayerConfig, inputs: _Shapes) -> _Shapes:
+    def _wrapper_outputs(
+        self, wrapper: LayerConfig, inputs: _Shapes, shared: Mapping[str, Any]
+    ) -> _Shapes:
         shape = next(iter(inputs), None)
         if shape is None:
             return ()
         if wrapper.class_name == "TimeDistributed":
-            found = self._inner_outputs(wrapper, "layer", (*shape[:1], *shape[2:]))
+            found = self._inner_outputs(wrapper, "layer", (*shape[:1], *shape[2:]), shared)
             return [None if one is None else (*shape[:2], *one[1:]) for one in found]
-        found = self._inner_outputs(wrapper, "layer", shape)
+        found = self._inner_outputs(wrapper, "layer", shape, shared)
         if wrapper.class_name != "Bidirectional":
             return found
-        backward = self._inner_outputs(wrapper, "backward_layer", shape) or found
+        backward = self._inner_outputs(wrapper, "backward_layer", shape, shared) or found
         return bidirectional_outputs(wrapper.config, found, backward)
 
-    def _inner_outputs(self, wrapper: LayerConfig, key: str, shape: Shape) -> _Shapes:
+    def _inner_outputs(
+        self, wrapper: LayerConfig, key: str, shape: Shape, shared: Mapping[str, Any]
+    ) -> _Shapes:
         inner = read_config(wrapper.config.get(key))
-        return self._deeper(1, lambda: self.outputs(inner, [shape])) if inner else ()
+        if inner is None:
+            return ()
+        return self._deeper(1, lambda: self.outputs(inner, [shape], None, shared))
 
     def _deeper(self, steps: int, outputs: Callable[[], _Shapes]) -> _Shapes:
         self.steps += steps

@@ -21,6 +21,7 @@ from explorer.formats.keras.dims import (
     axis_of,
     broadcast,
     concatenated,
+    product,
     reshaped,
 )
 
@@ -126,7 +127,8 @@ def _where(operands: list[Dims], options: Options) -> Shape:
 
 def _cumulative(operands: list[Dims], options: Options) -> Shape:
     """Keras 3 makes one dimension of all where no axis is given."""
-    return None if "axis" in options and options["axis"] is None else operands[0]
+    is_flat = "axis" in options and options["axis"] is None
+    return (product(operands[0]),) if is_flat else operands[0]
 
 
 def _reduced(operands: list[Dims], options: Options) -> Shape:
@@ -141,8 +143,11 @@ def _reduced(operands: list[Dims], options: Options) -> Shape:
 
 
 def _best(operands: list[Dims], options: Options) -> Shape:
-    """``argmax`` without an axis takes all in Keras 3, and the first in TensorFlow."""
-    return None if options.get("axis") is None else _reduced(operands, options)
+    """Without an axis it is the best of all in Keras 3, and along the first in TensorFlow."""
+    if options.get("dimension") is not None:
+        return None
+    is_first = options.get("axis") is None and "function" in options
+    return _reduced(operands, {**options, "axis": 0} if is_first else options)
 
 
 def _reshape(operands: list[Dims], options: Options) -> Shape:

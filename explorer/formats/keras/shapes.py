@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from explorer.formats.artifact import Shape
 from explorer.formats.keras.dims import (
+    LINE,
     Config,
     Dims,
     Rule,
@@ -85,7 +86,7 @@ def bidirectional_outputs(
 
 
 def _merge(config: Config, inputs: Sequence[Dims]) -> Shape:
-    return merged(inputs)
+    return merged(config, inputs)
 
 
 def _concatenate(config: Config, inputs: Sequence[Dims]) -> Shape:
@@ -149,26 +150,32 @@ def _maxout(config: Config, shape: Dims) -> Shape:
 def _lambda(config: Config, shape: Dims) -> Shape:
     """Keras 3 believes a shape that is given without the batch; Keras 2 runs the function."""
     given = config.get("output_shape")
-    if "output_shape_type" in config or not isinstance(given, list):
+    if config.get(LINE) != 3 or not isinstance(given, list):
         return None
     return (shape[0], *map(int, given))
 
 
 def _einsum(config: Config, shape: Dims) -> Shape:
-    """``output_shape`` leaves out the batch, and the sizes that are those of the input.
+    """``output_shape`` leaves out the batch, and may leave open sizes that are those of the input.
 
-    An ellipsis stands for the dimensions that come first.
+    An ellipsis stands for the dimensions that come first. Keras 3 leaves open what is left open,
+    and turns the order of the dimensions of an ellipsis.
     """
     inputs, _, outputs = str(config["equation"]).replace(" ", "").partition("->")
     letters = inputs.partition(",")[0]
     first = "..." if letters.startswith("...") else letters[0]
     names, made = letters.removeprefix(first), outputs.removeprefix(first)
     before = shape[: len(shape) - len(names)]
-    sizes = dict(zip(names, shape[len(before) :], strict=True))
     declared = config["output_shape"]
     given = declared if isinstance(declared, list) else [declared]
-    pairs = zip(made, given, strict=True)
-    return (*before, *(sizes[name] if name in sizes else int(size) for name, size in pairs))
+    if config.get(LINE) == 3:
+        return (*before[:1], *before[:0:-1], *given)
+    sizes = {
+        **dict(zip(made, given, strict=True)),
+        **dict(zip(names, shape[len(before) :], strict=True)),
+    }
+    found = (*before, *(sizes[name] for name in made))
+    return found if config.get(LINE) == 2 or (None not in given and len(before) < 3) else None
 
 
 # Recurrent

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explorer.formats.artifact import Shape
-from explorer.formats.keras.dims import Config, Dims, Rule
+from explorer.formats.keras.dims import Config, Dims, Rule, axis_of
 
 
 def _resizing(config: Config, shape: Dims) -> Shape:
@@ -14,6 +14,16 @@ def _resizing(config: Config, shape: Dims) -> Shape:
     if first < 0:
         return None
     return (*shape[:first], int(config["height"]), int(config["width"]), *shape[first + 2 :])
+
+
+def _open(axis: int) -> Rule:
+    """A picture of which one side is as long as chance will have it."""
+
+    def rule(config: Config, shape: Dims) -> Shape:
+        open_axis = axis_of(axis, len(shape))
+        return tuple(None if n == open_axis else size for n, size in enumerate(shape))
+
+    return rule
 
 
 def _declared(config: Config, shape: Dims) -> Shape:
@@ -182,6 +192,8 @@ WINDOW_RULES: dict[str, Rule] = {
     "Resizing": _resizing,
     "CenterCrop": _resizing,
     "RandomCrop": _resizing,
+    "RandomHeight": _open(-3),
+    "RandomWidth": _open(-2),
     "Deconvolution2D": _declared,
     "MelSpectrogram": _mel_spectrogram,
     "STFTSpectrogram": _spectrogram,
