@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -141,3 +142,21 @@ def test_operations_as_layers(function: str, nodes: list[Any], expected: object)
     model = read_config(operation(function, nodes))
     assert model is not None
     assert output_shapes(model)["op"] == expected
+
+
+def test_models_that_call_each_other_twice_are_not_followed_without_end() -> None:
+    first = {"class_name": "InputLayer", "name": "i", "config": {"batch_input_shape": [None, 3]}}
+    joined = {"class_name": "Concatenate", "name": "x", "config": {"axis": -1}}
+    inner: dict[str, Any] = {**joined, "inbound_nodes": [[["i", 0, 0, {}], ["i", 0, 0, {}]]]}
+    output = 0
+    for _ in range(28):
+        config = {"layers": [first, inner], "input_layers": [["i", 0, 0]]}
+        config["output_layers"] = [["x", output, 0]]
+        twice = [[["i", 0, 0, {}]], [["x", 1, 0, {}]]]
+        inner = {"class_name": "Functional", "name": "x", "config": config, "inbound_nodes": twice}
+        output = 2
+    model = read_config(inner)
+    assert model is not None
+    started = time.perf_counter()
+    assert output_shapes(model) == {"i": (None, 3), "x": None}
+    assert time.perf_counter() - started < 5

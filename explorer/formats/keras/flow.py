@@ -18,7 +18,7 @@ from explorer.formats.keras.shapes import bidirectional_outputs, layer_outputs
 _DEEPEST = 30
 """How many models and wrappers may lie inside each other."""
 
-_MOST_STEPS = 50_000
+_MOST_STEPS = 20_000
 """How many layers of models in models are looked at; what further calls give stays unknown."""
 
 _NOTHING: Mapping[str, Any] = {}
@@ -39,7 +39,7 @@ def output_shapes(model: LayerConfig) -> dict[str, Shape]:
 
 
 class Shapes:
-    """What each layer of a model gives, and what the models in it take.
+    """What each layer of a model gives.
 
     ``given`` is what a call of the model gives it instead of what its own inputs declare.
     """
@@ -59,9 +59,9 @@ class Shapes:
         """The first output of a layer in its first call; that of a model for its own inputs."""
         return self._first.get(name)
 
-    def taken(self, name: str) -> _Shapes:
-        """What a model in this one takes in its first call, if it does not itself say that."""
-        return self._taken.get(name, ())
+    def inside(self, model: LayerConfig) -> Shapes:
+        """Those of a model in this one in its first call, or for its own inputs if it has some."""
+        return Shapes(model, self._taken.get(model.name, ()), self._work)
 
     def _of_branches(self) -> _Shapes:
         found = [self._call(branch, ()) for branch in self._model.layers]
@@ -104,7 +104,7 @@ class Shapes:
 
 
 def _shared(model: LayerConfig) -> Mapping[str, Any]:
-    """What the config of a layer does not say, but others in the model do: see `dims.line`."""
+    """What the config of a layer does not say, but others in the model do: see `LINE`."""
     found = keras1.shared_config([layer.config for layer in model.layers])
     keys = {key for layer in model.inputs for key in layer.config}
     lines = {"batch_shape": 3, "batch_input_shape": 2}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from explorer.formats.artifact import Layer, Shape
+from explorer.formats.artifact import Layer
 from explorer.formats.keras.config import (
     LayerConfig,
     Place,
@@ -32,7 +32,7 @@ def make_layers(model: LayerConfig, count_at: CountAt, total: int | None) -> tup
     else its weights may be there under another name, and the count is ``None``. One that stood
     before in another model holds what it held there: Keras stores it once.
     """
-    return _Layers(count_at).of(model, Place((), ""), total, ()).layers
+    return _Layers(count_at).of(model, Place((), ""), total, Shapes(model)).layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,8 @@ class _Layers:
     count_at: CountAt
     stored: dict[tuple[str, str], list[tuple[LayerConfig, _Weights]]] = field(default_factory=dict)
 
-    def of(
-        self, model: LayerConfig, place: Place, total: int | None, given: Sequence[Shape]
-    ) -> _Weights:
-        """The layers of a model that hold ``total`` numbers and take ``given``."""
-        shapes = Shapes(model, given)
+    def of(self, model: LayerConfig, place: Place, total: int | None, shapes: Shapes) -> _Weights:
+        """The layers of a model that hold ``total`` numbers."""
         pairs = list(zip(model.layers, places_in(model, place), strict=True))
         counts = [self._count(layer, below) for layer, below in pairs]
         is_all = total is not None and sum(count or 0 for count in counts) == total
@@ -88,7 +85,7 @@ class _Layers:
         held = None if count is None else {place: count}
         found = _Weights(held)
         if layer.layers:
-            inside = self.of(layer, place, count, shapes.taken(layer.name))
+            inside = self.of(layer, place, count, shapes.inside(layer))
             found = _Weights(inside.held or held, inside.layers)
         if count:
             self.stored.setdefault((layer.class_name, layer.name), []).append((layer, found))
