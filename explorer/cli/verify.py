@@ -44,7 +44,7 @@ def _print_checks(artifact: Artifact) -> int:
 
 
 def _summary(artifact: Artifact, counts: Counter[str], damaged: int, unmade: int) -> str:
-    if artifact.format == "unknown":
+    if artifact.format == "unknown" and not counts:
         return f"{artifact.name}: no reader knows this file, so nothing was checked."
     if not counts and not unmade:
         return (

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from explorer.formats.archives import inflate, zip_storage
@@ -180,3 +181,45 @@ def test_a_large_compressed_member_is_read_without_unpacking_it(
         one.seek(100)
         assert (other.read(5), one.read(5)) == (numbers[:5], numbers[100:105])
     archive.close()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(("field", "what"), [(14, "CRC-32"), (18, "packed size"), (22, "size")])
+def test_a_member_whose_own_header_says_something_else(
+    method: int, field: int, what: str, tmp_path: Path, opened: Any
+) -> None:
+    array = io.BytesIO()
+    np.save(array, np.arange(9))
+    path = pack_zip(tmp_path / "a.npz", {"a.npy": array.getvalue()}, method)
+    data = bytearray(path.read_bytes())
+    data[field] ^= 1
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None  # Python goes by the list alone
+    (one,) = [check for check in opened(path).checks() if check.problem]
+    assert (one.rule, one.where) == ("zip crc-32", "a.npy")
+    assert one.problem.startswith(f"Its {what} is ")
+
+
+class _Pipe(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("make", [io.BytesIO, _Pipe])
+def test_sizes_may_follow_a_member_or_lie_in_its_extra_fields(
+    make: type[io.BytesIO], wide: bool, tmp_path: Path, opened: Any
+) -> None:
+    written, array = make(), io.BytesIO()
+    np.save(array, np.arange(9))
+    with (
+        zipfile.ZipFile(written, "w") as archive,
+        archive.open("a.npy", "w", force_zip64=wide) as member,
+    ):
+        member.write(array.getvalue())
+    (tmp_path / "a.npz").write_bytes(written.getvalue())
+    assert [check.problem for check in opened(tmp_path / "a.npz").checks()] == ["", ""]

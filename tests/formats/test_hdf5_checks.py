@@ -81,6 +81,29 @@ def test_one_bit_in_any_block_with_a_checksum(
     )
 
 
+@pytest.mark.parametrize("signature", ["FSHD", "FSSE"])
+def test_one_bit_in_the_free_space_of_a_heap(tmp_path: Path, signature: str) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        group = file.create_group("g")
+        for number in range(40):
+            group.attrs[f"a{number}"] = np.arange(number)
+        for number in range(0, 40, 3):
+            del group.attrs[f"a{number}"]
+    assert problems(path) == []
+    data = bytearray(path.read_bytes())
+    at = data.index(signature.encode())
+    data[at + 8] ^= 1
+    path.write_bytes(data)
+    (one,) = problems(path)
+    assert (one.where, f"at byte {at:,} is" in one.problem) == ("g", True)
+    with (
+        h5py.File(path, "r+") as file,
+        pytest.raises(OSError, match="incorrect metadata checksum"),
+    ):
+        file["g"].attrs["new"] = np.arange(100)
+
+
 def test_the_checksum_of_the_superblock(tmp_path: Path, newest: bytes) -> None:
     data = bytearray(newest)
     data[44] ^= 1

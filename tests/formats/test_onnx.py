@@ -201,10 +201,53 @@ def test_values_in_other_files_are_named_and_not_read(tmp_path: Path, opened: An
         tensor.read()
     assert list(artifact.hazards()) == []
     assert [(c.rule, c.where, c.problem) for c in artifact.checks()] == [
-        ("shard present", "weights.bin", "")
+        ("byte count", "float32", ""),
+        ("shard present", "weights.bin", ""),
     ]
     (tmp_path / "weights.bin").unlink()
-    assert "is not beside the model" in next(iter(artifact.checks())).problem
+    assert "is not beside the model" in list(artifact.checks())[1].problem
+
+
+@pytest.mark.parametrize("kind", [np.float32, ml_dtypes.int4, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("keys", [("offset", "length"), ("offset",), ()])
+def test_values_in_another_file_that_was_cut_short(
+    tmp_path: Path, opened: Any, kind: Any, keys: tuple[str, ...]
+) -> None:
+    tensor = numpy_helper.from_array((np.arange(15) % 7).astype(kind).reshape(3, 5), "w")
+    path, file = tmp_path / "model.onnx", tmp_path / "weights.bin"
+    onnx.save_model(
+        model_of([tensor]),
+        path,
+        save_as_external_data=True,
+        location=file.name,
+        size_threshold=0,
+    )
+    model = onnx.load(path, load_external_data=False)
+    stored = model.graph.initializer[0]
+    kept = [entry for entry in stored.external_data if entry.key in ("location", *keys)]
+    del stored.external_data[:]
+    stored.external_data.extend(kept)
+    onnx.save(model, path)
+    values = file.read_bytes()
+    assert [check.problem for check in opened(path).checks()] == ["", ""]
+    file.write_bytes(values[:-1])
+    (cut, present) = opened(path).checks()
+    assert (cut.where, present.problem) == ("w", "")
+    assert cut.problem.endswith(f"of weights.bin, which has {len(values) - 1:,} bytes.")
+    with pytest.raises(ValueError, match=r"."):
+        numpy_helper.to_array(onnx.load(path).graph.initializer[0])
+
+
+def test_a_length_that_does_not_fit_the_shape(tmp_path: Path, opened: Any) -> None:
+    tensor = numpy_helper.from_array(_KERNEL, "w")
+    onnx.external_data_helper.set_external_data(tensor, "weights.bin", 0, 40)
+    tensor.ClearField("raw_data")
+    onnx.save(model_of([tensor]), tmp_path / "model.onnx")
+    (tmp_path / "weights.bin").write_bytes(bytes(48))
+    (fits, _) = opened(tmp_path / "model.onnx").checks()
+    assert "takes 48 bytes, but 40 are said to be in weights.bin" in fits.problem
+    with pytest.raises(ValueError, match=r"."):
+        numpy_helper.to_array(onnx.load(tmp_path / "model.onnx").graph.initializer[0])
 
 
 @pytest.mark.parametrize("where", ["/etc/passwd", "../secret", "a/../../b"])

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import IO, cast
 
 from explorer.formats.archives.inflate import DEFLATE, Inflated, expands, is_bomb
+from explorer.formats.archives.local_header import FIXED, contradiction
 from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex, stays_inside
 from explorer.formats.archives.ranges import FilePart
 from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
@@ -200,11 +201,14 @@ class ZipStorage(ArchiveStorage):
             with self._zip.open(info) as packed:
                 while packed.read(_BLOCK):
                     pass
+            return Check(rule, name, contradiction(self._local_header(info), info))
         except OverLimit as error:
             return Check(rule, name, limit=str(error))
         except _UNPACKING_ERRORS as error:
             return Check(rule, name, f"It cannot be unpacked whole: {error}.")
-        return Check(rule, name)
+
+    def _local_header(self, info: zipfile.ZipInfo) -> bytes:
+        return self._at(info.header_offset, self._data_offset(info) - info.header_offset)
 
     def _info(self, member: str) -> zipfile.ZipInfo:
         info = self._infos.get(check_member(member))
@@ -224,11 +228,11 @@ class ZipStorage(ArchiveStorage):
 
         ZIP File Format Specification (APPNOTE) 4.3.7.
         """
-        head = self._at(info.header_offset, 30)
-        if len(head) < 30 or not head.startswith(LOCAL_HEADER):
+        head = self._at(info.header_offset, FIXED)
+        if len(head) < FIXED or not head.startswith(LOCAL_HEADER):
             raise zipfile.BadZipFile("its local header is damaged")
         name, extra = struct.unpack_from("<HH", head, 26)
-        return int(info.header_offset + 30 + name + extra)
+        return int(info.header_offset + FIXED + name + extra)
 
     def _at(self, offset: int, length: int) -> bytes:
         with self._lock:

@@ -64,7 +64,10 @@ class FractalHeap:
         largest_object = fields.number(4)
         fields.skip(source.length_size)
         self._huge_tree = fields.address()
-        fields.skip(source.length_size + source.offset_size + 8 * source.length_size)
+        fields.skip(source.length_size)
+        if (free_space := fields.address()) != source.undefined:
+            source.verify_free_space(free_space)
+        fields.skip(8 * source.length_size)
         width, smallest, largest = fields.number(2), fields.length(), fields.length()
         bits = fields.number(2)
         fields.skip(2)

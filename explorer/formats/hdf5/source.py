@@ -108,6 +108,9 @@ class Source:
         Nothing is done here; `VerifyingSource` compares them.
         """
 
+    def verify_free_space(self, address: int) -> None:
+        """Told of the free-space manager of each heap that has one; nothing is done here."""
+
     def fields(self, address: int, length: int) -> Fields:
         """The fields of a block of metadata."""
         return self.parse(self.read(address, length))

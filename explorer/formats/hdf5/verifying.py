@@ -45,6 +45,19 @@ class VerifyingSource(Source):
                 f"{stored:08x}, but the bytes there give {found:08x}."
             )
 
+    def verify_free_space(self, address: int) -> None:
+        """Compare the checksums of a free-space manager and of its list of sections (III.H)."""
+        count, length = len(self.problems), 14 + 7 * self.length_size + self.offset_size
+        self.verify(address, length + CHECKSUM)
+        if len(self.problems) > count:
+            return
+        fields = self.parse(self.data(address, length))
+        fields.expect(b"FSHD", 0)
+        fields.skip(9 + 5 * self.length_size)
+        sections, used = fields.address(), fields.length()
+        if sections != self.undefined:
+            self.verify(sections, used)
+
     def taken(self) -> list[str]:
         """The problems noted since this was last asked."""
         found, self.problems = self.problems, []

@@ -228,22 +228,24 @@ class _Model:
                 yield Hazard(HazardKind.EXTERNAL_STORAGE, stored.tensor.path, stored.external)
 
     def checks(self) -> Iterator[Check]:
-        """Whether each tensor has the bytes that its type and shape take."""
+        """Whether each tensor has the bytes that its type and shape take, here or in its file."""
+        sizes = {name: self._size_of(name) for name in self._files()}
         for stored in self.stored:
-            if not stored.external:
-                yield Check("byte count", stored.tensor.path, stored.problem)
-        for name in self._files():
-            yield Check("shard present", name, self._missing(name))
+            problem = stored.problem or _cut_short(stored, sizes.get(stored.external))
+            yield Check("byte count", stored.tensor.path, problem)
+        for name, size in sizes.items():
+            missing = f"{name}, which holds values of tensors, is not beside the model."
+            yield Check("shard present", name, missing if size is None else "")
 
     def _files(self) -> list[str]:
         """The files beside the model that it names, none of them outside its folder."""
         names = sorted({stored.external for stored in self.stored if stored.external})
         return [name for name in names if stays_inside(name)]
 
-    def _missing(self, name: str) -> str:
+    def _size_of(self, name: str) -> int | None:
+        """The bytes of a file beside the model, ``None`` where it is not there."""
         folder = self.file.storage.parent()
-        there = folder is not None and folder.has(name)
-        return "" if there else f"{name}, which holds values of tensors, is not beside the model."
+        return None if folder is None else folder.size(name)
 
     def notes(self) -> Iterator[str]:
         """What is damaged, and what lies in other files."""
@@ -293,6 +295,15 @@ class _Model:
     def _function_nodes(self) -> list[Node]:
         with self.file.wire() as wire:
             return [_function_node(self.file, wire, span) for span in self.functions]
+
+
+def _cut_short(stored: StoredTensor, size: int | None) -> str:
+    """What is wrong where its values go beyond the file of ``size`` bytes that they lie in."""
+    place = stored.tensor.location
+    end = 0 if place is None else (place.offset or 0) + place.nbytes
+    if place is None or size is None or end <= size:
+        return ""
+    return f"Its values end at byte {end:,} of {place.file}, which has {size:,} bytes."
 
 
 def _group(name: str, source: _Operators | Paged[Tensor] | NodeList) -> Node:

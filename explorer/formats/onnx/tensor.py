@@ -176,12 +176,27 @@ def _as_kind(values: np.ndarray, bits: int, kind: Any) -> np.ndarray:
 def _external(header: TensorProto, path: str, dtype: str, shape: Shape, role: Role) -> StoredTensor:
     entries = {entry.key: entry.value for entry in header.external_data}
     where = entries.get("location", "")
-    nbytes = _number(entries.get("length", ""))
-    location = Location(where, _number(entries.get("offset", "")), nbytes)
+    nbytes, needed = _number(entries.get("length", "")), _needed(header)
+    location = Location(where, _number(entries.get("offset", "")), nbytes or needed or 0)
     reader = partial(_refuse, path, where)
-    return StoredTensor(
-        Tensor(path, dtype, shape, nbytes, role, location, reader), external=where or "?"
+    tensor = Tensor(path, dtype, shape, nbytes, role, location, reader)
+    if not nbytes or needed in (None, nbytes):
+        return StoredTensor(tensor, external=where or "?")
+    problem = (
+        f"{dtype} {tuple_text(shape)} takes {needed:,} bytes, but {nbytes:,} are said to be in "
+        f"{where or 'another file'}."
     )
+    return StoredTensor(tensor, problem, where or "?")
+
+
+def _needed(header: TensorProto) -> int | None:
+    """The bytes that its values take where they lie as in memory, ``None`` if that is not known."""
+    name = _type_name(header)
+    kind = np.uint8 if name in _PACKED else _numpy(name)
+    if kind is None or any(size < 0 for size in header.dims):
+        return None
+    bits = _PACKED[name][0] if name in _PACKED else 8 * np.dtype(kind).itemsize
+    return -(-math.prod(header.dims) * bits // 8)
 
 
 def _number(text: str) -> int:
