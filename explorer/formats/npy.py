@@ -20,6 +20,7 @@ from explorer.formats.artifact import (
     Location,
     Node,
     NodeType,
+    OverLimit,
     Role,
     Selection,
     Tensor,
@@ -86,16 +87,17 @@ def open(match: Match) -> Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A ``.npy`` file: its values, or why they cannot be had, and its tensor."""
+    """A ``.npy`` file: its values, or what damage or limit keeps them from us, and its tensor."""
 
     tensor: Tensor
     values: RawValues | None
     problem: str = ""
     is_pickle: bool = False
+    limit: str = ""
 
     def check(self) -> Check:
         """Whether its bytes are as many as its header declares."""
-        return Check("byte count", self.tensor.path, self.problem)
+        return Check("byte count", self.tensor.path, self.problem, self.limit)
 
 
 def read_array(storage: Storage, member: str, path: str, role: Role = Role.OTHER) -> Array:
@@ -205,8 +207,8 @@ def _hazards(arrays: Sequence[Array]) -> Iterator[Hazard]:
 
 def _notes(arrays: Sequence[Array]) -> Iterator[str]:
     for array in arrays:
-        if array.problem:
-            yield f"{array.tensor.path} cannot be read: {array.problem}"
+        if reason := array.problem or array.limit:
+            yield f"{array.tensor.path} cannot be read: {reason}"
         if array.is_pickle:
             yield f"{array.tensor.path} holds Python objects as a pickle, which is not loaded."
 
@@ -243,9 +245,10 @@ def _member(archive: ZipStorage, member: str) -> Array:
     try:
         return read_array(archive, member, path)
     except (UnreadableArtifact, OSError) as error:
-        problem = str(error)
-        size = archive.size(member) or 0
-        return Array(Tensor(path, "unknown", None, size, Role.OTHER), None, problem)
+        tensor = Tensor(path, "unknown", None, archive.size(member) or 0, Role.OTHER)
+        if isinstance(error, OverLimit):
+            return Array(tensor, None, limit=str(error))
+        return Array(tensor, None, str(error))
 
 
 def _checks(archive: ZipStorage, arrays: Sequence[Array]) -> Iterator[Check]:

@@ -197,3 +197,20 @@ def test_a_pipe_in_place_of_an_index_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.weights.json")
     with pytest.raises(UnreadableArtifact, match="holds no model of its own"):
         open_artifact(str(tmp_path))
+
+
+def damage_json(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"class_name"', b'"class_name\x01', 1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "where"),
+    [(cut, "keras_metadata.pb"), (damage_json, "keras_metadata.pb, root")],
+)
+def test_damaged_descriptions_of_keras_do_not_verify(
+    damage: Damage, where: str, tmp_path: Path, opened: Callable[[Path], Artifact]
+) -> None:
+    folder = copy_of("tf213/keras_saved", tmp_path)
+    assert problems(opened(folder)) == {}
+    damage(folder / "keras_metadata.pb")
+    assert list(problems(opened(folder))) == [where]

@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 import pytest
 import safetensors
 
@@ -178,3 +179,20 @@ def test_a_way_of_compression_that_is_not_read_is_no_damage(
     rows = [line.split("\t")[:3] for line in scanned.stdout.splitlines()]
     assert ["danger", "expanding-member", "assets/zeros.bin"] in rows
     assert ["danger", "not-scanned", "config.json"] in rows
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_arrays_packed_in_a_way_that_is_not_read(method: int, tmp_path: Path, opened: Open) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive,
+        archive.open("a.npy", "w") as member,
+    ):
+        np.save(member, np.arange(3))
+    assert np.load(tmp_path / "a.npz")["a"].tolist() == [0, 1, 2]
+    artifact = opened(tmp_path / "a.npz")
+    assert "a cannot be read: a.npy in a.npz is compressed by" in artifact.notes[0]
+    assert all(check.limit and not check.problem for check in artifact.checks())
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w", method) as archive:
+        archive.write(tmp_path / "a.npz", "a.npz")
+    outer = opened(tmp_path / "outer.zip")
+    assert "It holds a.npz. a.npz in outer.zip is compressed by" in outer.notes[0]

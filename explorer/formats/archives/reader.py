@@ -228,7 +228,18 @@ def _why_no_model(outer: Storage, archive: Archive) -> str:
             ".safetensors with PyTorch, and open that."
         )
     top = [entry.name for entry in archive.entries()]
+    unread = _why_unread(archive) or "If one of them is a model, unpack it and open that."
     return (
-        f"{outer.name} is a {archive.kind} in which no model was found. It holds {listed(top)}. If "
-        "one of them is a model, unpack it and open that."
+        f"{outer.name} is a {archive.kind} in which no model was found. It holds {listed(top)}. "
+        f"{unread}"
     )
+
+
+def _why_unread(archive: Archive) -> str:
+    """Why the first member that cannot be looked into cannot."""
+    for name in islice(archive.names(), _OPENED_BY_CONTENT):
+        try:
+            archive.read(name, 0, 1)
+        except UnreadableArtifact as error:
+            return str(error)
+    return ""

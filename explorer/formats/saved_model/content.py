@@ -267,11 +267,18 @@ class SavedModelContent:
         if self.storage.is_folder:
             yield from asset_checks(self.storage, self.assets)
             yield from self._variable_checks()
+        yield from self._config_checks()
         if self._fingerprint_problem:
             yield Check(RULE, FINGERPRINT, self._fingerprint_problem)
         elif self.fingerprint is not None:
             index = f"{VARIABLES_PREFIX}.index"
             yield from fingerprint_checks(self.storage, self.file, index, self.fingerprint)
+
+    def _config_checks(self) -> Iterator[Check]:
+        """Whether what Keras wrote of its objects can be read."""
+        for config in self.configs():
+            problem = "It is damaged: Keras's description of the object in it cannot be read."
+            yield Check("json", config.where, problem if config.value is None else "")
 
     def _variable_checks(self) -> Iterator[Check]:
         index = f"{VARIABLES_PREFIX}.index"
