@@ -145,6 +145,23 @@ def test_declared_sizes_are_checked_before_anything_is_allocated(odd: Path, open
         tensor(artifact, "one_chunk").read((0, 0))
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="it is float64 here")
+def test_long_doubles_are_those_of_this_machine(tmp_path: Path, opened: Any) -> None:
+    values = np.longdouble(1) / np.arange(1, 13, dtype=np.longdouble).reshape(3, 4)
+    turned = values.astype(values.dtype.newbyteorder())
+    with h5py.File(tmp_path / "long.h5", "w") as file:
+        file.create_dataset("packed", data=values, chunks=(2, 2), compression="gzip")
+        file["turned"] = turned
+    artifact = opened(tmp_path / "long.h5")
+    with h5py.File(tmp_path / "long.h5") as file:
+        read = tensor(artifact, "packed").read()
+        assert (read.dtype, tensor(artifact, "packed").dtype) == (values.dtype, values.dtype.name)
+        np.testing.assert_array_equal(read, file["packed"][()])
+    assert not any(check.problem for check in artifact.checks())
+    with pytest.raises(TensorUnreadable, match="a type that NumPy does not have"):
+        tensor(artifact, "turned").read()
+
+
 def test_selections_are_numpys(odd: Path, opened: Any) -> None:
     artifact = opened(odd)
     table = np.arange(6, dtype="i2").reshape(2, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
@@ -18,6 +19,10 @@ from explorer.formats.hdf5.source import Fields, width_of
 
 BFLOAT16: np.dtype = np.dtype(ml_dtypes.bfloat16)
 
+_LONG: np.dtype = np.dtype(np.longdouble)
+_LONG_MANTISSAS = {63: 64, 112: 112}
+"""By how many bits NumPy counts: that of x86, which stores a leading one, and IEEE's."""
+
 _DEEPEST = 16
 _MOST_DIMENSIONS = 32
 _FLOATS = {
@@ -25,9 +30,11 @@ _FLOATS = {
     (2, 8, 7, 127): BFLOAT16,
     (4, 8, 23, 127): np.dtype(np.float32),
     (8, 11, 52, 1023): np.dtype(np.float64),
+    (_LONG.itemsize, 15, _LONG_MANTISSAS.get(np.finfo(_LONG).nmant, -1), 16383): _LONG,
 }
 """By size in bytes, bits of the exponent and of the mantissa, and the exponent's bias."""
 
+_NATIVE = "<" if sys.byteorder == "little" else ">"
 _NUMPY_TAG = re.compile(rb"NUMPY:([<>|]?[mM]8(\[\w+\])?)")
 _VARYING = "values of varying length, which no Keras file holds, are not read"
 _REFERENCES = "references to other objects of the file are not read"
@@ -129,7 +136,7 @@ def _float(head: _Head, fields: Fields) -> Datatype:
     exponent, _, mantissa, bias = (fields.number(width) for width in (1, 1, 1, 4))
     dtype = _FLOATS.get((head.size, exponent, mantissa, bias))
     vax_order = head.bits & 0x40
-    if dtype is None or vax_order:
+    if dtype is None or vax_order or (dtype is _LONG and _order(head.bits) != _NATIVE):
         return Datatype("unknown", head.size, refused=_UNKNOWN)
     if dtype == BFLOAT16 and head.bits & 1:
         return Datatype("bfloat16", 2, refused="big-endian bfloat16 is not read")
