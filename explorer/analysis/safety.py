@@ -35,7 +35,7 @@ def scan(artifact: Artifact) -> list[Finding]:
     Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
     """
     hazards = list(artifact.hazards())
-    if artifact.format == "unknown" and not hazards:
+    if not artifact.is_known and not hazards:
         return [Finding(Severity.WARNING, "not-read", artifact.name, _NOT_READ)]
     found = [
         *map(_judged, hazards),

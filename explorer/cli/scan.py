@@ -32,7 +32,8 @@ def run(arguments: Sequence[str]) -> int:
 def _print_findings(artifact: Artifact) -> int:
     with progress(f"Scanning {artifact.name}"):
         findings = scan(artifact)
-    return _print(artifact.name, findings)
+    status = _print(artifact.name, findings)
+    return status if artifact.is_known else status or _UNREAD
 
 
 def _print(name: str, findings: Sequence[Finding]) -> int:

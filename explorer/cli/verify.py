@@ -40,11 +40,12 @@ def _print_checks(artifact: Artifact) -> int:
     told = [(check.rule, check.where, check.problem or check.limit) for check in damaged + unmade]
     output.table(("Check", "Where", "Problem"), told)
     output.line(_summary(artifact, counts, len(damaged), len(unmade)))
-    return 1 if damaged else 2 if unmade else 0
+    unread = not artifact.is_known and not counts
+    return 1 if damaged else 2 if unmade or unread else 0
 
 
 def _summary(artifact: Artifact, counts: Counter[str], damaged: int, unmade: int) -> str:
-    if artifact.format == "unknown" and not counts:
+    if not artifact.is_known and not counts:
         return f"{artifact.name}: no reader knows this file, so nothing was checked."
     if not counts and not unmade:
         return (

@@ -427,6 +427,11 @@ class Artifact:
     archive: str = ""
     close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a reader knows what it is; any other file is shown as its bytes."""
+        return self.format != "unknown"
+
     def parameters(self) -> int:
         """How many numbers the model's own weights hold, optimizer state not counted."""
         return sum(t.element_count for t in self.tensors() if t.role is Role.WEIGHT)

@@ -254,7 +254,7 @@ class Session(QObject):
         if select:
             self.select(entry)
         self.artifact_opened.emit(entry)
-        if opened.artifact.format == "unknown":
+        if not opened.artifact.is_known:
             self._warn_of_unknown(opened.artifact)
         self.action_timed.emit(
             self.tr("{name} opened in {time}").format(

@@ -93,7 +93,7 @@ def _opens(archive: Archive, name: str) -> bool:
     with suppress(UnreadableArtifact, OSError):
         artifact = open_stored(archive.below(name))
         artifact.close()
-        return artifact.format != "unknown"
+        return artifact.is_known
     return False
 
 
