@@ -17,8 +17,8 @@ def parse_slice(text: str, shape: Shape) -> Selection:
 
     Raises ``ValueError`` with what is wrong and what would be right.
     """
-    parts = [part.strip() for part in text.strip().strip("[]").split(",")]
-    selection = tuple(_part(part, text) for part in parts if part)
+    inner = text.strip().removeprefix("[").removesuffix("]").strip().removesuffix(",")
+    selection = tuple(_part(part.strip(), text) for part in inner.split(","))
     if shape is None or None in shape:
         raise ValueError("the shape of the tensor is not known, so no part of it can be selected")
     try:

@@ -6,10 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
+from explorer.cli.columns import broken, column_widths
 from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.registry import FORMATS
 from explorer.formats.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STATUS_OF_SIGPIPE = 141
 """As a shell tells it of a command whose reader, such as ``head``, has seen enough."""
@@ -35,7 +40,7 @@ class Output:
     def heading(self, text: str) -> None:
         """The title of a section, with an empty line before it."""
         if self.is_terminal:
-            self._console_print(f"\n{self._carried(text)}", "bold")
+            self._console().print(f"\n{self._carried(text)}", style="bold")
         else:
             self.block(f"\n{visible(text)}")
 
@@ -61,20 +66,21 @@ class Output:
 
         headed = any(column.strip(">") for column in columns)
         table = Table(box=None, pad_edge=False, header_style="dim", show_header=headed)
-        for column in columns:
-            table.add_column(
-                column.removeprefix(">"),
-                justify="right" if column.startswith(">") else "left",
-                overflow="fold",
-            )
-        for first, *others in rows:
+        titles = [column.removeprefix(">") for column in columns]
+        natural = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+        widths = column_widths(natural, self._console().width)
+        for column, title, width in zip(columns, titles, widths, strict=True):
+            justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+            table.add_column(title, justify=justify, overflow="fold", width=width)
+        for row in rows:
+            first, *others = map(broken, row, widths)
             table.add_row(Text(first, style=styles.get(first, "")), *map(Text, others))
-        self._console_print(table)
+        self._console().print(table)
 
-    def _console_print(self, content: object, style: str = "") -> None:
+    def _console(self) -> Console:
         from rich.console import Console
 
-        Console(file=self._stream, highlight=False, markup=False).print(content, style=style)
+        return Console(file=self._stream, highlight=False, markup=False)
 
     def _carried(self, text: str) -> str:
         return self._encoded(visible(text))
@@ -103,9 +109,10 @@ def aside(text: str) -> None:
 
 
 def report_unreadable(error: UnreadableArtifact) -> None:
-    """Say on stderr why a path was not opened: the cause, what was found, each reader's reason.
+    """Say on stderr why a path was not opened: the cause, what was found, reasons of readers.
 
-    What one reader knows and finds damaged, the others have nothing to say of.
+    What one reader knows and finds damaged, the others have nothing to say of; nor has one that
+    found nothing of its own.
     """
     output = Output(sys.stderr)
     output.line(f"mfx: {error}")
@@ -113,8 +120,9 @@ def report_unreadable(error: UnreadableArtifact) -> None:
         return
     if error.found:
         output.line(f"found: {error.found}")
+    told = {str(error), *(row.absence for row in FORMATS)}
     for reader, reason in error.reasons.items():
-        if reason != str(error):
+        if reason not in told:
             output.line(f"{reader}: {reason}")
 
 

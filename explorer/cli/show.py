@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from explorer.analysis.report import contains, describe
+from explorer.analysis.snippets import is_callable
 from explorer.cli.opening import with_artifact
 from explorer.cli.output import Output, aside, progress
 from explorer.formats.artifact import Artifact, Layer, Node, SavedFunction, Signature, Tensor
@@ -100,10 +101,16 @@ def _summary(artifact: Artifact) -> Iterator[tuple[str, str]]:
     yield "written by", ", ".join(versions + backend + program) or "the file does not say"
     yield "holds", _held(artifact)
     yield "parameters", f"{artifact.parameters():,} ({count_text(len(tensors), 'tensor')} in all)"
-    for note in artifact.notes[:_NOTES_SHOWN]:
-        yield "note", note
-    if len(artifact.notes) > _NOTES_SHOWN:
-        yield "note", f"… and {len(artifact.notes) - _NOTES_SHOWN:,} more: mfx show --json"
+    yield from (("note", note) for note in _shown_notes(artifact))
+
+
+def _shown_notes(artifact: Artifact) -> Iterator[str]:
+    """Those of a file that nobody knows are each reader's reason, which are in its tree too."""
+    count = len(artifact.notes)
+    shown = _NOTES_SHOWN if artifact.is_known else 1
+    yield from artifact.notes[:shown]
+    if count > shown and artifact.is_known:
+        yield f"… and {count - shown:,} more: mfx show --json"
 
 
 def _held(artifact: Artifact) -> str:
@@ -128,7 +135,8 @@ def _function_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
 def _rows_of_signature(signature: Signature) -> Iterator[Sequence[str]]:
     tags = ",".join(signature.tag_set)
     tensors = [("input", t) for t in signature.inputs] + [("output", t) for t in signature.outputs]
-    yield "signature", signature.key, tags, "", "", signature.method, ""
+    method = signature.method or ("" if is_callable(signature) else "run by the loader")
+    yield "signature", signature.key, tags, "", "", method, ""
     for side, tensor in tensors:
         shape = tuple_text(tensor.shape)
         described = tensor.name, tensor.dtype, shape, tensor.graph_tensor, tensor.default

@@ -46,6 +46,11 @@ class Format:
         """The reader module, imported on first use."""
         return cast("Reader", importlib.import_module(f"explorer.formats.{self.module}"))
 
+    @property
+    def absence(self) -> str:
+        """Why a file is none of this format, where nothing speaks for it."""
+        return f"It looks for {self.looks_for}; that is not here."
+
     def fits(self, name: str) -> bool:
         """Whether a file of this name is likely one; only decides which reader is asked first."""
         return any(ending and name.lower().endswith(ending) for ending in self.endings)
@@ -147,7 +152,7 @@ def open_stored(storage: Storage) -> Artifact:
             match = row.reader().match(storage)
             if match is not None:
                 return with_second_format(storage, row.reader().open(match))
-            reasons[row.name] = f"It looks for {row.looks_for}; that is not here."
+            reasons[row.name] = row.absence
         except OverLimit as error:
             raise OverLimit(str(error), path=storage.uri) from error
         except (UnreadableArtifact, OSError) as error:

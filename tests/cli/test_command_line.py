@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from explorer.cli import main
-from tests.cli.running import in_terminal, mfx
+from tests.cli.running import in_terminal, mfx, shown
 
 _NO_TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 
@@ -117,3 +119,23 @@ def test_a_name_in_the_tree_with_slashes_leads_to_its_tensor(corpus: Path) -> No
     done = mfx("tensor", corpus / "notes_tf20/functional/2_model", f"{path}/shape_and_slices")
     assert done.returncode == 0
     assert "string (19,)" in done.stdout
+
+
+@_NO_TERMINAL
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_table_fits_the_terminal_and_loses_nothing(corpus: Path, width: int) -> None:
+    path = corpus / "sleep_stages.keras"
+    _, text = in_terminal("show", path, "--layers", COLUMNS=str(width), NO_COLOR="1")
+    plain = re.sub("\x1b\\[\\d*m", "", text)
+    assert max(map(len, plain.splitlines())) <= width
+    cells = [cell for row in shown(path, "--layers") for cell in row]
+    head = "Layer Class Output shape Parameters Inbound"
+    assert Counter("".join(plain.split())) == Counter("".join([head, *cells]).replace(" ", ""))
+
+
+@_NO_TERMINAL
+def test_short_cells_stay_whole_and_names_part_where_they_are_put_together(corpus: Path) -> None:
+    path = corpus / "sleep_stages.keras"
+    _, text = in_terminal("show", path, "--layers", COLUMNS="80", NO_COLOR="1")
+    assert "BatchNormalization" in text
+    assert any(line.endswith("  batch_       ") for line in text.splitlines())
