@@ -147,6 +147,59 @@ def test_embeddings_of_few_bits_that_are_used_both_ways(
         assert all(label in ("", name) for label, name in own.items())
 
 
+# Names of layers that the file does not hold
+
+
+def _crossed(k: ModuleType) -> Any:
+    """Layers whose names are those that the counters of classes give to others."""
+    names = ("dense_1", "dense", "out")
+    return k.Sequential([k.Input((4,)), *(k.layers.Dense(4, name=name) for name in names)])
+
+
+def _crossed_subclass(k: ModuleType) -> Any:
+    class Crossed(k.Model):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = k.layers.Dense(4, name="dense_1")
+            self.listed = [k.layers.Dense(4, name="dense")]
+
+        def call(self, inputs: Any) -> Any:
+            return self.listed[0](self.dense(inputs))
+
+    model = Crossed()
+    model(np.zeros((1, 4), np.float32))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "ending"),
+    [(_crossed, "weights.h5"), (_crossed_subclass, "weights.h5"), (_crossed_subclass, "keras")],
+)
+@pytest.mark.parametrize("k", [keras, tf_keras], ids=keras_originals.LINES)
+def test_a_layer_whose_name_is_not_stored_goes_by_its_place(
+    k: ModuleType, make: Callable[[ModuleType], Any], ending: str, tmp_path: Path, opened: Any
+) -> None:
+    model = make(k)
+    model.compile("sgd", "mse")
+    names = _names(_filled(model).weights)
+    model.save(tmp_path / "x.keras")
+    model.save_weights(tmp_path / "x.weights.h5")
+    artifact = opened(tmp_path / f"x.{ending}")
+    layers = {layer.name for layer in artifact.layers()}
+    for tensor in (t for t in artifact.tensors() if t.role is Role.WEIGHT and t.label):
+        name = names[tensor.read().tobytes()]
+        assert tensor.label.rpartition("/")[2] == name.rpartition("/")[2]
+        assert k is tf_keras or name.endswith(tensor.label)
+        assert tensor.label.rpartition("/")[0] in layers
+    assert sum(layer.parameters for layer in artifact.layers()) == model.count_params()
+    if k is keras:
+        assert layers == {layer.name for layer in model.layers}
+        assert artifact.notes == ()
+    else:
+        assert layers.isdisjoint(layer.name for layer in model.layers)
+        assert "names of the layers are not in the file" in artifact.notes[0]
+
+
 # What optimizers keep
 
 

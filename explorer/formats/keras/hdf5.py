@@ -196,17 +196,26 @@ class _Reading:
         self.tensors: Callable[[], tuple[Tensor, ...]] = cache(self._counted_once)
         self._place_of = Places(partial(groups_in, file)).of
 
-    def _with_labels(self) -> tuple[Tensor, ...]:
+    @cached_property
+    def _stored(self) -> tuple[Tensor, ...]:
+        return tuple(walk(self._view))
+
+    @cached_property
+    def _objects(self) -> StoreLabels | None:
+        """What the weights are called where their groups are an object tree."""
         layout = self._layout
-        stored = tuple(walk(self._view))
-        if layout.format == "hdf5":
-            return stored
-        if not layout.names and layout.model is None:
-            names = cache(partial(stored_name, self._file))
-            groups = layer_groups(self._file)
-            return StoreLabels(stored, names, self._place_of, layer_groups=groups).labelled()
-        labels = group_labels(stored, self._groups)
-        return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in stored)
+        if layout.format == "hdf5" or layout.names or layout.model is not None:
+            return None
+        names, groups = cache(partial(stored_name, self._file)), layer_groups(self._file)
+        return StoreLabels(self._stored, names, self._place_of, layer_groups=groups)
+
+    def _with_labels(self) -> tuple[Tensor, ...]:
+        if self._layout.format == "hdf5":
+            return self._stored
+        if self._objects is not None:
+            return self._objects.labelled()
+        labels = group_labels(self._stored, self._groups)
+        return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in self._stored)
 
     def _counted_once(self) -> tuple[Tensor, ...]:
         """The tensors, of which a weight that is stored again counts as none."""
@@ -270,14 +279,14 @@ class _Reading:
         return contents_of(self.tensors(), known, self._layout.compiled, complete)
 
     def _layers(self) -> tuple[Layer, ...]:
-        layout = self._layout
-        if layout.names or layout.model:
-            return group_layers(layout.model, self._groups, self._labelled())
-        if layout.format == "hdf5":
+        if self._layout.format == "hdf5":
             return ()
-        groups = layer_groups(self._file)
-        names = partial(stored_name, self._file)
-        return store_layers(None, self.tensors(), groups, names, self._place_of)
+        objects = self._objects
+        if objects is None:
+            return group_layers(self._layout.model, self._groups, self._labelled())
+        return store_layers(
+            None, self.tensors(), objects.layer_groups, objects.stored_name, self._place_of
+        )
 
     @cached_property
     def _groups(self) -> LayerGroups:
@@ -315,8 +324,9 @@ class _Reading:
                 "as they are and not counted as weights.",
             )
         unread = tuple(check.problem or check.limit for check in self._layout.unread)
+        unnamed = self._objects.notes() if self._objects else ()
         if not missing:
-            return unread
+            return (*unread, *unnamed)
         listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
         return (
             *unread,

@@ -1,7 +1,9 @@
 """What people call the variables of a Keras weights file: ``dense/kernel`` for ``…/vars/0``.
 
 Groups are named after classes and attributes, and variables numbered. Their names follow from the
-model's config, or from the names of layers that Keras 3.6 and newer write beside the variables.
+model's config, or from the names of layers that Keras 3.6 and newer write beside the variables. In
+other files a layer goes by its place, ``layers/dense``: it is the first ``Dense`` of the list, and
+another may have the name ``dense``.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ _COPIES = {("SpectralNormalization", "kernel")}
 _TABLE = "idf_weights"
 """How rare each word of a vocabulary is, which Keras stores twice and counts as no parameters."""
 
+_NO_NAMES = (
+    "The names of the layers are not in the file. Each goes by its place, which tells its kind and "
+    "its number among those of that kind, or the attribute that held it."
+)
 _OPTIMIZERS = ("optimizer/inner_optimizer", "optimizer")
 
 
@@ -92,6 +98,11 @@ class StoreLabels:
     def label(self, path: str) -> str:
         """The label of the tensor at a path, empty where it has none."""
         return self.labels.get(path, "")
+
+    def notes(self) -> Sequence[str]:
+        """Whether layers go by their places, since their names are not there."""
+        is_known = bool(self._owners) or self._all_are_named
+        return [_NO_NAMES] if self.layer_groups and not is_known else []
 
     def _role(self, tensor: Tensor, label: str) -> Role:
         class_name = self._class_of(_place_of(tensor.path))
@@ -150,8 +161,7 @@ class StoreLabels:
             return "/".join(owner.names) if owner is not None else ""
         if place not in self._titles:
             above, _, name = place.rpartition("/")
-            is_object = name not in CONTAINERS and not self._all_are_named
-            own = self.stored_name(place) or (name if is_object else "")
+            own = self.stored_name(place) or ("" if self._all_are_named else name)
             self._titles[place] = "/".join(filter(None, (self._title(above), own)))
         return self._titles[place]
 

@@ -231,6 +231,7 @@ class _KerasModel:
             what = "is not JSON" if is_there else "is missing"
             yield f"{METADATA} {what}, so the version of Keras that wrote it is not known."
         yield from self._weights.notes if self._weights else ()
+        yield from self._labels.notes()
 
     def close(self) -> None:
         """Close the weights."""

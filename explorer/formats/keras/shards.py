@@ -169,7 +169,7 @@ class _Sharded:
             configs=lambda: [Config(index.name, index.value)],
             hazards=self._hazards,
             checks=self._checks,
-            notes=tuple(self._notes()),
+            notes=(*self._notes(), *self._labels.notes()),
             close=self.close,
         )
 

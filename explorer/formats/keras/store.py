@@ -119,12 +119,11 @@ def store_layers(
 def _found_layer(place: str, count: int, name_of: StoredName) -> Layer:
     """Weights alone name no classes, but a group in a list of layers is named after its class.
 
-    Those in lists of the model's own are numbered anew in each, so the list belongs to the name.
+    They are numbered anew in each list, whatever their names, so the place stands for a name.
     """
     above, _, name = place.rpartition("/")
     class_name = class_of_group(name) if above else ""
-    title = name if above in CONTAINERS else place
-    return Layer(name_of(place) or title, class_name, parameters=count)
+    return Layer(name_of(place) or place, class_name, parameters=count)
 
 
 def _count_at(place: Place, totals: Counter[str]) -> int | None:
