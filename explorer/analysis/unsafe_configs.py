@@ -21,7 +21,12 @@ from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, OPTIMIZERS
 from explorer.analysis.tf_layers import tensorflow_layer
 from explorer.formats.artifact import Config
 from explorer.formats.json_tree import as_mapping, as_text
-from explorer.formats.keras.own_classes import is_operation, is_own
+from explorer.formats.keras.own_classes import (
+    APPLICATION_LAYERS,
+    is_application_layer,
+    is_operation,
+    is_own,
+)
 
 _MOST = 1_000_000
 """How many objects of one config are looked at; more is a finding of its own."""
@@ -39,8 +44,8 @@ _NO_MODELLING = re.compile(
     r"get_symbol_from_name|func_load"
 )
 """Functions in those parts that are none of a model's."""
-_PREPROCESSING = re.compile(r"(src\.)?applications(\..+)?")
-"""Whole models, whose makers read weights from a path, and what prepares images for them."""
+_APPLICATIONS = re.compile(r"(src\.)?applications(?:\.(\w+))?")
+"""Whole models, whose makers read weights from a path, with layers and what prepares images."""
 _FEATURE_SPACES = {"FeatureSpace", "Feature", "Cross"}
 _LIBRARIES = frozenset(
     """
@@ -150,6 +155,7 @@ def _judged(value: Mapping[str, Any]) -> Iterator[Judgement]:
         yield from _saved_model_layer(named.name, settings)
         yield from _activations(settings)
         yield from _operation(value)
+        yield from _application_layer(named, value)
         yield from _origin(named, value)
 
 
@@ -242,6 +248,28 @@ def _operation(value: Mapping[str, Any]) -> Iterator[Judgement]:
         )
 
 
+def _application_layer(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
+    """Keras 3 finds by its module what it does not export, Keras 2 only what it has registered."""
+    names = (as_text(value.get(key)) for key in ("class_name", "registered_name"))
+    is_registered = any(">" in name for name in names)
+    is_found = is_registered or (named.package and not _is_of_keras_2(named, value))
+    if is_application_layer(value) and not is_found:
+        yield (
+            Severity.NOTE,
+            "keras-application",
+            f"{shortened(named.name)} is a layer of Keras itself, of a model in "
+            "keras.applications, which Keras does not find when it loads this file: pass its class "
+            "in custom_objects.",
+        )
+
+
+def _is_of_keras_2(named: _Named, value: Mapping[str, Any]) -> bool:
+    """By its module, or by its calls, which are lists there."""
+    nodes = value.get("inbound_nodes")
+    calls = nodes if isinstance(nodes, list) else []
+    return named.package == "tf_keras" or any(isinstance(call, list) for call in calls)
+
+
 def _origin(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
     """Where the class or function would be taken from."""
     if named.package in _KERAS_PACKAGES:
@@ -274,8 +302,10 @@ def _is_modelling(part: str, name: str) -> bool:
     """Whether a name below ``keras.`` is a layer, loss and the like: others are never asked for."""
     if name in _FEATURE_SPACES:
         return True
-    if _PREPROCESSING.fullmatch(part):
-        return name == "preprocess_input"
+    application = _APPLICATIONS.fullmatch(part)
+    if application:
+        home, _ = APPLICATION_LAYERS.get(name, ("", ()))
+        return name == "preprocess_input" or application[2] == home
     return (not part or bool(_MODELLING.fullmatch(part))) and not _NO_MODELLING.fullmatch(name)
 
 
@@ -308,6 +338,8 @@ def _custom(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
 
 
 def _is_custom(named: _Named, value: Mapping[str, Any]) -> bool:
+    if is_application_layer(value):
+        return False
     if ">" in as_text(value.get("registered_name")):
         return True
     if named.package:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from explorer.formats.json_tree import as_mapping
+from explorer.formats.json_tree import as_mapping, as_text
 
 LAYERS = frozenset(
     """
@@ -89,6 +89,19 @@ OPERATIONS = frozenset(
 )
 """Operations of Keras 3 that stand in a model as layers do, by class name."""
 
+APPLICATION_LAYERS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "Custom>CustomScaleLayer": ("inception_resnet_v2", frozenset({"scale"})),
+    "CustomScaleLayer": ("inception_resnet_v2", frozenset({"scale"})),
+    "LayerScale": ("convnext", frozenset({"init_values", "projection_dim"})),
+    "StochasticDepth": ("convnext", frozenset({"drop_path_rate"})),
+}
+"""Layers of the models in ``keras.applications``: the module below it, and what they are made with.
+
+Keras exports none of them. Keras 2 registers one as if it were a person's. Source:
+``keras/src/applications/convnext.py`` and ``inception_resnet_v2.py``, likewise of ``tf_keras``.
+"""
+
+_OF_EVERY_LAYER = {"activity_regularizer", "batch_input_shape", "dtype", "name", "trainable"}
 _MODULES = re.compile(r"(keras|tf_keras|tensorflow(\.python)?\.keras)(\..+)?")
 
 
@@ -99,14 +112,34 @@ def is_own(value: Mapping[str, Any]) -> bool:
     was registered; older ones have the class name alone, such as ``Custom>Dense``. Source:
     ``serialize_keras_object`` in ``keras/src/saving/serialization_lib.py``.
     """
-    class_name = value.get("class_name")
-    names = [name for name in (class_name, value.get("registered_name")) if isinstance(name, str)]
-    if any(">" in name for name in names):
+    if is_application_layer(value):
+        return True
+    if any(">" in name for name in _names(value)):
         return False
     if "module" in value:
-        module = value["module"]
-        return isinstance(module, str) and _MODULES.fullmatch(module) is not None
-    return class_name in LAYERS or is_operation(value)
+        return _MODULES.fullmatch(as_text(value["module"])) is not None
+    return value.get("class_name") in LAYERS or is_operation(value)
+
+
+def is_application_layer(value: Mapping[str, Any]) -> bool:
+    """Whether a layer's config is that of one of `APPLICATION_LAYERS`.
+
+    Others call their layers so too: without a module, what it is made with has to be the same.
+    """
+    known = {APPLICATION_LAYERS.get(name) for name in _names(value)}
+    found = known.pop() if len(known) == 1 else None
+    if found is None:
+        return False
+    home, settings = found
+    if "module" in value:
+        module = as_text(value["module"])
+        return _MODULES.fullmatch(module) is not None and module.endswith(f".applications.{home}")
+    return as_mapping(value.get("config")).keys() - _OF_EVERY_LAYER == settings
+
+
+def _names(value: Mapping[str, Any]) -> list[str]:
+    names = (value.get("class_name"), value.get("registered_name"))
+    return [name for name in names if isinstance(name, str)]
 
 
 def is_operation(value: Mapping[str, Any]) -> bool:

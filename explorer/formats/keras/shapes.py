@@ -15,6 +15,7 @@ from explorer.formats.keras.dims import (
     Dims,
     Rule,
     axis_of,
+    broadcast,
     concatenated,
     merged,
     product,
@@ -35,8 +36,8 @@ _SAME = frozenset(
     RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue
     RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
     RandomSharpness RandomShear RandomTranslation RandomZoom ReLU Rescaling Softmax Solarization
-    SpatialDropout1D SpatialDropout2D SpatialDropout3D SyncBatchNormalization ThresholdedReLU
-    UnitNormalization
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D StochasticDepth SyncBatchNormalization
+    ThresholdedReLU UnitNormalization
     """.split()  # noqa: SIM905
 )
 _STATES = {
@@ -85,6 +86,10 @@ def bidirectional_outputs(
 # Several inputs
 
 
+def _scaled_sum(config: Config, inputs: Sequence[Dims]) -> Shape:
+    return broadcast(inputs)
+
+
 def _merge(config: Config, inputs: Sequence[Dims]) -> Shape:
     return merged(config, inputs)
 
@@ -110,6 +115,10 @@ def _attention(config: Config, inputs: Sequence[Dims]) -> Shape:
 
 def _same(config: Config, shape: Dims) -> Shape:
     return shape
+
+
+def _scaled(config: Config, shape: Dims) -> Shape:
+    return broadcast([shape, (int(config["projection_dim"]),)])
 
 
 def _multi_head_attention(config: Config, shape: Dims) -> Shape:
@@ -206,6 +215,7 @@ _OF_SEVERAL: dict[str, Callable[[Config, Sequence[Dims]], Shape]] = {
     "Attention": _attention,
     "Average": _merge,
     "Concatenate": _concatenate,
+    "CustomScaleLayer": _scaled_sum,
     "Dot": _dot,
     "Maximum": _merge,
     "Minimum": _merge,
@@ -226,6 +236,7 @@ _RULES: dict[str, Rule] = {
     "GRU": _recurrent,
     "LSTM": _recurrent,
     "Lambda": _lambda,
+    "LayerScale": _scaled,
     "MaxoutDense": _maxout,
     "MultiHeadAttention": _multi_head_attention,
     "Permute": _permute,

@@ -35,6 +35,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "GroupNormalization": _NORM,
     "LSTMCell": _CELL,
     "LayerNormalization": _NORM,
+    "LayerScale": ("gamma",),
     "Normalization": ("mean", "variance", "count"),
     "PReLU": ("alpha",),
     "RMSNormalization": ("scale",),
