@@ -41,3 +41,10 @@ OPTIMIZERS = frozenset(
     """.split()  # noqa: SIM905
 )
 """Optimizers, by class name; Keras 2 registers its own as a person's, such as ``Custom>Adam``."""
+
+TENSORFLOW_FUNCTIONS = {
+    "crelu_v2": "tf.nn.crelu",
+    "log_softmax_v2": "tf.nn.log_softmax",
+    "softmax_v2": "tf.nn.softmax",
+}
+"""Activations of TensorFlow that Keras writes, but does not find, by the names of their code."""

@@ -17,7 +17,12 @@ from itertools import islice
 from typing import Any
 
 from explorer.analysis.finding import Finding, Judgement, Severity, leads_outside, shortened
-from explorer.analysis.keras_names import ACTIVATIONS, FUNCTIONS, OPTIMIZERS
+from explorer.analysis.keras_names import (
+    ACTIVATIONS,
+    FUNCTIONS,
+    OPTIMIZERS,
+    TENSORFLOW_FUNCTIONS,
+)
 from explorer.analysis.tf_layers import tensorflow_layer
 from explorer.formats.artifact import Config
 from explorer.formats.json_tree import as_mapping, as_text
@@ -229,11 +234,22 @@ def _activations(config: Mapping[str, Any]) -> Iterator[Judgement]:
     for key in _ACTIVATION_KEYS:
         name = config.get(key)
         if isinstance(name, str) and name not in ACTIVATIONS:
-            yield (
+            yield _of_tensorflow(name) or (
                 _WARNING,
                 "custom-object",
                 f"The activation {shortened(name)} is not Keras's own: it must be supplied.",
             )
+
+
+def _of_tensorflow(name: str) -> Judgement | None:
+    if name not in TENSORFLOW_FUNCTIONS:
+        return None
+    return (
+        Severity.NOTE,
+        "tensorflow-function",
+        f"{name} is what TensorFlow calls {TENSORFLOW_FUNCTIONS[name]}, which Keras does not find "
+        "by that name: it must be supplied to load the model.",
+    )
 
 
 def _operation(value: Mapping[str, Any]) -> Iterator[Judgement]:
@@ -329,7 +345,7 @@ def _custom(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
     is_function = named.is_function and not package and named.name not in FUNCTIONS
     if is_function or _is_custom(named, value):
         origin = f" of the module {shortened(named.module)}" if package else ""
-        yield (
+        yield (_of_tensorflow(named.name) if is_function else None) or (
             _WARNING,
             "custom-object",
             f"{shortened(named.name)}{origin} is not Keras's own: its code must be supplied to "
