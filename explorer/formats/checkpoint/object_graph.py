@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Protocol
 
 from explorer.formats.artifact import Role
+from explorer.formats.checkpoint.layer_state import layer_state
 from explorer.formats.schema import checkpoint_pb2
 
 _Reference = checkpoint_pb2.TrackableObjectGraph.TrackableObject.ObjectReference
@@ -39,9 +40,23 @@ _METRIC_VARIABLES = frozenset(
 )
 _MODEL_VARIABLES_OF_OPTIMIZER = "_trainable_variables"
 _COPIES_EDGE = "_all_variables"
-_LATE_EDGES = ("variables", "keras_api", "signatures")
+VARIABLE_LISTS = frozenset(
+    {
+        *("variables", "trainable_variables", "non_trainable_variables"),
+        *(_COPIES_EDGE, _MODEL_VARIABLES_OF_OPTIMIZER),
+    }
+)
+"""Attributes of models and optimizers that list variables of other objects."""
+
+_LATE_EDGES = ("variables", "keras_api", "signatures", *_OPTIMIZER_EDGES)
 _LONGEST_PATH = 100
-_COUNTERS = ("save_counter", "step", "global_step", "epoch")
+_COUNTERS = (
+    *("save_counter", "step", "global_step", "epoch"),
+    *("train_counter", "ckpt_saved_epoch", "ckpt_saved_batch"),
+)
+"""What stands at the root beside a model; the last three are of Keras 2's ``BackupAndRestore``
+(``tf_keras/src/distribute/worker_training_state.py``)."""
+
 _RANDOM_STATES = ("seed_generator_state", "_state_var", "StateVar")
 
 
@@ -60,7 +75,8 @@ class TrackedObject(Protocol):
 class ObjectGraph:
     """An object graph. ``variables`` gives the name each variable was created with, by node.
 
-    ``identifiers`` says what kind of object a node was, where the file tells.
+    ``identifiers`` says what kind of object a node was, where the file tells. ``tables`` are the
+    variables that are not trained and whose size may change, which Keras counts as no parameters.
     """
 
     def __init__(
@@ -68,10 +84,12 @@ class ObjectGraph:
         nodes: Sequence[TrackedObject],
         variables: Mapping[int, str],
         identifiers: Callable[[int], str] = lambda node: "",
+        tables: Iterable[int] = (),
     ) -> None:
         self.nodes = nodes
         self.variables = variables
         self.identifier = identifiers
+        self._tables = frozenset(tables)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -111,7 +129,8 @@ class ObjectGraph:
     def parents(self) -> dict[int, tuple[int, str]]:
         """For every object that the root leads to: the object before it on its path, and the edge.
 
-        Lists of layers and variables come last, so that ``dense_1`` is not ``variables/0``.
+        Lists of layers and variables come last, so that ``dense_1`` is not ``variables/0``, and
+        optimizers, which list the model's.
         """
         found: dict[int, tuple[int, str]] = {}
         soon = deque([(0, "", 0)] if self.nodes else [])
@@ -140,7 +159,9 @@ class ObjectGraph:
     def roles(self) -> dict[int, Role]:
         """What each variable is for."""
         metrics = self._variables_below(self._metric_nodes())
-        weights = self._weights() - metrics
+        weights = (
+            self._weights() - metrics - self._tables - self._variables_below(layer_state(self))
+        )
         state = self._variables_below(self._optimizers)
         return {
             node: self._role(node, weights=weights, optimizer=state, metrics=metrics)
@@ -171,14 +192,16 @@ class ObjectGraph:
             if name == _MODEL_VARIABLES_OF_OPTIMIZER
         ]
         roots = [] if 0 in self._optimizers else [0]
-        found = self._variables_below(roots + lists, self._leads_to_weights)
-        names = {self.variables[node] for node in found}
-        copies = self._variables_below(self._copies())
-        return found | {node for node in copies if self.variables[node] not in names}
+        return self._variables_below(roots + lists + self._used(), self._leads_to_weights)
 
-    def _copies(self) -> list[int]:
-        """Keras 3's ``export`` keeps every weight twice; the second list has this name."""
-        return [child for name, child in self.children(0) if name == _COPIES_EDGE]
+    def _used(self) -> list[int]:
+        """What the functions of Keras's ``export`` use, where it lists no variables of a model.
+
+        Keras 3 keeps every weight there a second time, and both lines the states of layers.
+        """
+        held = dict(self.children(0))
+        listed = self.children(held["variables"]) if "variables" in held else []
+        return [held[_COPIES_EDGE]] if _COPIES_EDGE in held and not listed else []
 
     def _leads_to_weights(self, name: str, node: int) -> bool:
         elsewhere = (*_OPTIMIZER_EDGES, *_METRIC_EDGES, _COPIES_EDGE)

@@ -22,18 +22,17 @@ from explorer.formats.artifact import (
     Tri,
 )
 from explorer.formats.checkpoint.bundle_checks import bundle_checks
-from explorer.formats.checkpoint.object_graph import ObjectGraph, name_role, unescaped
+from explorer.formats.checkpoint.object_graph import ObjectGraph, name_role
 from explorer.formats.checkpoint.old_checkpoint import OldBundle
 from explorer.formats.checkpoint.optimizer_slots import Slot, SlotNames, slot_text
 from explorer.formats.checkpoint.tensor_bundle import Bundle
+from explorer.formats.checkpoint.titles import VALUE, Attribute, Titles
 from explorer.formats.contents import yes_if
 from explorer.formats.schema.checkpoint_pb2 import TrackableObjectGraph
 from explorer.formats.schema.tensor_pb2 import DT_STRING
 from explorer.formats.text import count_text
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_VALUE = "VARIABLE_VALUE"
-_ATTRIBUTES = "/.ATTRIBUTES/"
 _ROLES = tuple(Role)
 _KINDS = {
     Role.WEIGHT: "variable",
@@ -42,7 +41,6 @@ _KINDS = {
 }
 _LAST = 1 << 62
 _LISTED = 5
-_UNNAMED = re.compile(r"Variable(_\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +55,6 @@ class Variable:
     def title(self) -> str:
         """What people call it."""
         return self.tensor.label or self.tensor.path
-
-
-@dataclass(frozen=True, slots=True)
-class _Attribute:
-    node: int
-    name: str
-    full_name: str
 
 
 class StoredVariables:
@@ -85,15 +76,16 @@ class StoredVariables:
         self.problem = ""
         saved = self._saved_graph()
         self._attributes = dict(self._stored_attributes(saved)) if saved else {}
-        names = {a.node: a.full_name for a in self._attributes.values() if a.name == _VALUE}
+        names = {a.node: a.full_name for a in self._attributes.values() if a.name == VALUE}
         self.graph: ObjectGraph | None = None
         if saved is not None:
             self.graph = graph(names) or ObjectGraph(saved.nodes, names)
+        self._names = Titles(self._attributes, self.graph)
 
-    def _stored_attributes(self, saved: TrackableObjectGraph) -> Iterator[tuple[str, _Attribute]]:
+    def _stored_attributes(self, saved: TrackableObjectGraph) -> Iterator[tuple[str, Attribute]]:
         """What is stored of each object, by key; of a table one key stands for ``key-keys`` too."""
         known = {
-            attribute.checkpoint_key: _Attribute(index, attribute.name, attribute.full_name)
+            attribute.checkpoint_key: Attribute(index, attribute.name, attribute.full_name)
             for index, node in enumerate(saved.nodes)
             for attribute in node.attributes
         }
@@ -125,7 +117,7 @@ class StoredVariables:
         return {
             v.node: v
             for v in self.variables
-            if v.node is not None and self._attributes[v.tensor.path].name == _VALUE
+            if v.node is not None and self._attributes[v.tensor.path].name == VALUE
         }
 
     @cached_property
@@ -160,7 +152,7 @@ class StoredVariables:
         """One layer for each common beginning of weight names; their classes are not known."""
         sizes: dict[str, int] = {}
         for variable in self.weights():
-            name = _layer_name(variable)
+            name = self._names.layer(variable.tensor.path, variable.title)
             sizes[name] = sizes.get(name, 0) + variable.tensor.element_count
         return [Layer(name, "", parameters=size) for name, size in sizes.items() if name]
 
@@ -169,9 +161,7 @@ class StoredVariables:
         bundle = self.bundle
         yield from bundle.checks() if isinstance(bundle, OldBundle) else bundle_checks(bundle)
         if OBJECT_GRAPH_KEY in bundle.entries:
-            values = (
-                key for key, attribute in self._attributes.items() if attribute.name == _VALUE
-            )
+            values = (key for key, attribute in self._attributes.items() if attribute.name == VALUE)
             absent = [key for key in values if key not in bundle.entries]
             text = f"The object graph names {len(absent):,} that the index does not hold, such as "
             problem = f"{text}{absent[0]}." if absent else ""
@@ -266,7 +256,7 @@ class StoredVariables:
         if self.graph is None:
             return name_role(key, self.bundle.entries)
         attribute = self._attributes.get(key)
-        if attribute is None or attribute.name != _VALUE:
+        if attribute is None or attribute.name != VALUE:
             return Role.OTHER
         return self.graph.roles.get(attribute.node, Role.OTHER)
 
@@ -277,10 +267,12 @@ class StoredVariables:
     @cached_property
     def _slots(self) -> Mapping[str, tuple[str, Slot]]:
         """Optimizer state by key: the key of the weight that it is kept for, and what it is."""
-        weights = {self._name(key): key for key, role in self._roles.items() if role is Role.WEIGHT}
+        weights = {
+            self._names.name(key): key for key, role in self._roles.items() if role is Role.WEIGHT
+        }
         state = [key for key, role in self._roles.items() if role is Role.OPTIMIZER]
         state.sort(key=natural_key)
-        slots = SlotNames(weights, map(self._name, state)).find_all()
+        slots = SlotNames(weights, map(self._names.name, state)).find_all()
         found = {
             key: (weights[slot.weight], slot)
             for key, slot in zip(state, slots, strict=True)
@@ -292,13 +284,15 @@ class StoredVariables:
         """Those that the object graph names as slots."""
         if self.graph is None:
             return
-        keys = {a.node: key for key, a in self._attributes.items() if a.name == _VALUE}
+        keys = {a.node: key for key, a in self._attributes.items() if a.name == VALUE}
         for optimizer, slot in self.graph.slot_variables():
             key = keys.get(slot.slot_variable_node_id)
             weight = keys.get(slot.original_variable_node_id)
             if key in self._roles and weight in self._roles and key and weight:
-                name, path = self._name(weight), self.graph.path(optimizer)
-                text = slot_text(self._name(key), name, slot.slot_name, path.rpartition("/")[2])
+                name, path = self._names.name(weight), self.graph.path(optimizer)
+                text = slot_text(
+                    self._names.name(key), name, slot.slot_name, path.rpartition("/")[2]
+                )
                 yield key, (weight, Slot(name, text))
 
     def _kept_for(self, key: str) -> str:
@@ -308,40 +302,13 @@ class StoredVariables:
     @cached_property
     def _labels(self) -> Mapping[str, str]:
         """A name for people by key; optimizer state goes by its weight, ``kernel · Adam/m``."""
-        titles = self._titles()
+        titles = self._names.of(self._roles)
         labels = {
             key: slot.label(titles.get(weight) or weight)
             for key, (weight, slot) in self._slots.items()
         }
         used = Counter(labels.values())
         return {**titles, **{key: label for key, label in labels.items() if used[label] == 1}}
-
-    def _titles(self) -> Mapping[str, str]:
-        """By key the variable's own name where it is the only one so called.
-
-        Of several, the only weight among them keeps the name; the rest go by their objects.
-        """
-        names = {key: self._own_name(key) for key in self._roles if self.graph}
-        every = Counter(names.values())
-        weights = Counter(name for key, name in names.items() if self._roles[key] is Role.WEIGHT)
-        return {
-            key: name
-            if name
-            and (every[name] == 1 or (self._roles[key] is Role.WEIGHT and weights[name] == 1))
-            else _stem(key)
-            for key, name in names.items()
-        }
-
-    def _name(self, key: str) -> str:
-        """The name a variable was created with; without an object graph that is the key."""
-        attribute = self._attributes.get(key)
-        return attribute.full_name if attribute else key
-
-    def _own_name(self, key: str) -> str:
-        """The name a variable was created with, empty where nobody chose one."""
-        attribute = self._attributes.get(key)
-        name = attribute.full_name if attribute else ""
-        return "" if _UNNAMED.fullmatch(name) else name
 
     def _variable(self, key: str, role: Role, label: str) -> Variable:
         tensor = self.bundle.tensor(key, role, label if label != key else "")
@@ -355,20 +322,6 @@ def _kind(variable: Variable) -> str:
     if variable.tensor.path == OBJECT_GRAPH_KEY:
         return "object graph"
     return _KINDS.get(variable.tensor.role, "tensor")
-
-
-def _stem(key: str) -> str:
-    base, _, attribute = key.partition(_ATTRIBUTES)
-    path = unescaped(base)
-    return path if attribute in ("", _VALUE) else f"{path} {attribute}"
-
-
-def _layer_name(variable: Variable) -> str:
-    """What stands before the last part of a title; that part may hold a slash of its own."""
-    key = variable.tensor.path
-    if variable.title != _stem(key):
-        return variable.title.rpartition("/")[0]
-    return unescaped(key.partition(_ATTRIBUTES)[0].rpartition("/")[0])
 
 
 def _basename(file: str) -> str:

@@ -73,7 +73,11 @@ class SavedObjects:
             for index, node in enumerate(self.saved.nodes)
             if node.WhichOneof("kind") == "variable"
         }
-        return ObjectGraph(self.saved.nodes, names, self.identifier)
+        return ObjectGraph(self.saved.nodes, names, self.identifier, filter(self._is_table, names))
+
+    def _is_table(self, node: int) -> bool:
+        variable = self.saved.nodes[node].variable
+        return not variable.trainable and any(dim.size < 0 for dim in variable.shape.dim)
 
     def graph_for(self, variables: Mapping[int, str]) -> ObjectGraph | None:
         """`graph`, if its variables are those that the checkpoint names by node."""
