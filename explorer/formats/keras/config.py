@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from explorer.formats.artifact import Shape, Tri
@@ -127,9 +128,8 @@ def _first_text(*values: Any) -> str:
 
 def _input_shape(value: Mapping[str, Any], config: Mapping[str, Any]) -> Shape:
     build = as_mapping(value.get("build_config"))
-    candidates = (build.get("input_shape"), config.get("batch_shape"))
-    shapes = (as_shape(c) for c in (*candidates, config.get("batch_input_shape")))
-    return next((shape for shape in shapes if shape is not None), None)
+    given = (build.get("input_shape"), *map(config.get, ("batch_shape", "batch_input_shape")))
+    return next((shape for shape in map(as_shape, given) if shape is not None), None)
 
 
 # Places
@@ -150,6 +150,8 @@ def places_in(model: LayerConfig, place: Place) -> list[Place]:
 
     Keras 1 stores what lies in the branches of a merge as if it lay beside it.
     """
+    if not model.layers:
+        return []
     above = f"{place.store}/layers" if place.store else "layers"
     names = store_names([layer.class_name for layer in model.layers])
     is_branch = model.class_name == MERGE
@@ -181,6 +183,7 @@ def store_names(class_names: Sequence[str]) -> list[str]:
     return names
 
 
+@lru_cache(maxsize=1024)
 def snake_case(name: str) -> str:
     """``GlobalMaxPooling2D`` becomes ``global_max_pooling2d``."""
     plain = re.sub(r"\W", "", name)

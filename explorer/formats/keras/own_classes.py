@@ -114,7 +114,7 @@ def is_own(value: Mapping[str, Any]) -> bool:
     """
     if is_application_layer(value):
         return True
-    if any(">" in name for name in _names(value)):
+    if ">" in as_text(value.get("class_name")) or ">" in as_text(value.get("registered_name")):
         return False
     if "module" in value:
         return _MODULES.fullmatch(as_text(value["module"])) is not None
@@ -126,20 +126,15 @@ def is_application_layer(value: Mapping[str, Any]) -> bool:
 
     Others call their layers so too: without a module, what it is made with has to be the same.
     """
-    known = {APPLICATION_LAYERS.get(name) for name in _names(value)}
-    found = known.pop() if len(known) == 1 else None
-    if found is None:
+    found = APPLICATION_LAYERS.get(as_text(value.get("class_name")))
+    registered = value.get("registered_name")
+    if found is None or (registered and APPLICATION_LAYERS.get(as_text(registered)) != found):
         return False
     home, settings = found
     if "module" in value:
         module = as_text(value["module"])
         return _MODULES.fullmatch(module) is not None and module.endswith(f".applications.{home}")
     return as_mapping(value.get("config")).keys() - _OF_EVERY_LAYER == settings
-
-
-def _names(value: Mapping[str, Any]) -> list[str]:
-    names = (value.get("class_name"), value.get("registered_name"))
-    return [name for name in names if isinstance(name, str)]
 
 
 def is_operation(value: Mapping[str, Any]) -> bool:

@@ -194,14 +194,21 @@ def owners(model: LayerConfig) -> dict[str, Owner]:
     No ``_`` stands before the name of an attribute, which some versions write and others do not.
     """
     found: dict[str, Owner] = {}
-    pending = [("", Owner(model, (), True))]
+    pending = [iter([("", Owner(model, (), True))])]
     while pending and len(found) < _MOST_OWNERS:
-        path, owner = pending.pop()
-        found.setdefault(path, owner)
-        above = f"{path}/" if path else ""
-        below = [(f"{above}{key}", part) for key, part in _parts(owner.layer)]
-        pending += [(place, _inside(owner, part)) for place, part in reversed(below)]
+        for path, owner in pending[-1]:
+            found.setdefault(path, owner)
+            pending.append(_below(path, owner))
+            break
+        else:
+            pending.pop()
     return found
+
+
+def _below(path: str, owner: Owner) -> Iterator[tuple[str, Owner]]:
+    above = f"{path}/" if path else ""
+    for key, part in _parts(owner.layer):
+        yield f"{above}{key}", _inside(owner, part)
 
 
 def _inside(owner: Owner, part: LayerConfig) -> Owner:
