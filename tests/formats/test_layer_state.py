@@ -85,6 +85,21 @@ def test_what_layers_keep_beside_weights_is_not_counted(
         assert described == {layer.name: layer.count_params() for layer in model.layers}
 
 
+@both_lines
+@pytest.mark.parametrize("ending", ["keras", "h5", "weights.h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_summary_of_values_is_not_counted_in_keras_files(
+    ending: str, k: ModuleType, tmp_path: Path, opened: Opener
+) -> None:
+    model = _bins(k)
+    model.save(tmp_path / "x.keras")
+    model.save(tmp_path / "x.h5")
+    model.save_weights(tmp_path / "x.weights.h5")
+    artifact = opened(tmp_path / f"x.{ending}")
+    assert artifact.parameters() == model.count_params()
+    assert sum(layer.parameters or 0 for layer in artifact.layers()) == model.count_params()
+
+
 def test_what_a_backup_counts_is_no_weight(tmp_path: Path, opened: Opener) -> None:
     model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(3)])
     model.compile("adam", "mse")

@@ -59,6 +59,7 @@ from explorer.formats.keras.store import (
     store_role,
     stored_name,
 )
+from explorer.formats.keras.variables import SUMMARIZING
 from explorer.formats.keras.weights import (
     TOP_LEVEL,
     LayerGroups,
@@ -215,7 +216,19 @@ class _Reading:
         if self._objects is not None:
             return self._objects.labelled()
         labels = group_labels(self._stored, self._groups)
-        return tuple(replace(tensor, label=labels.get(tensor.path, "")) for tensor in self._stored)
+        return tuple(
+            replace(tensor, label=labels.get(tensor.path, ""), role=self._role(tensor))
+            for tensor in self._stored
+        )
+
+    def _role(self, tensor: Tensor) -> Role:
+        is_summary = self._groups.split(tensor.path)[0] in self._summarizing
+        return Role.OTHER if is_summary and tensor.role is Role.WEIGHT else tensor.role
+
+    @cached_property
+    def _summarizing(self) -> frozenset[str]:
+        layers = self._layout.model.layers if self._layout.model else ()
+        return frozenset(layer.name for layer in layers if layer.own_class == SUMMARIZING)
 
     def _counted_once(self) -> tuple[Tensor, ...]:
         """The tensors, of which a weight that is stored again counts as none."""

@@ -26,6 +26,7 @@ from explorer.formats.keras.optimizers import (
 from explorer.formats.keras.store import CONTAINERS, PlaceOf, StoredName
 from explorer.formats.keras.training_order import trained_weights
 from explorer.formats.keras.variables import (
+    SUMMARIZING,
     Owner,
     class_of_group,
     class_of_part,
@@ -37,8 +38,8 @@ from explorer.formats.keras.weights import parts_of
 _VARS = "vars"
 _SEEDS = ("seed_generator", "generator")
 _SEED_STATE = "seed_generator_state"
-_COPIES = {("SpectralNormalization", "kernel")}
-"""Variables that are those of the layer inside, stored twice."""
+_NOT_COUNTED = {("SpectralNormalization", "kernel"), (SUMMARIZING, "summary")}
+"""A variable of the layer inside, stored twice, and what was seen of the values to be sorted."""
 
 _TABLE = "idf_weights"
 """How rare each word of a vocabulary is, which Keras stores twice and counts as no parameters."""
@@ -106,8 +107,11 @@ class StoreLabels:
 
     def _role(self, tensor: Tensor, label: str) -> Role:
         class_name = self._class_of(_place_of(tensor.path))
-        is_copy = (class_name, label.rpartition("/")[2]) in _COPIES
-        is_other = is_copy or _is_seed(tensor) or parts_of(tensor.path)[-1] == _TABLE
+        is_other = (
+            (class_name, label.rpartition("/")[2]) in _NOT_COUNTED
+            or _is_seed(tensor)
+            or parts_of(tensor.path)[-1] == _TABLE
+        )
         return Role.OTHER if is_other else tensor.role
 
     def _class_of(self, place: str) -> str:

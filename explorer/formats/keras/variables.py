@@ -23,12 +23,16 @@ _NORM = ("gamma", "beta")
 _SEPARABLE = ("depthwise_kernel", "pointwise_kernel", "bias")
 _RANKS = (1, 2, 3)
 
+SUMMARIZING = "Discretization"
+"""In Keras 2 it keeps a summary of values whose size changes, and counts as no parameters."""
+
 _VARIABLES: dict[str, tuple[str, ...]] = {
     "AdditiveAttention": ("scale",),
     "Attention": ("scale", "concat_score_weight"),
     "BatchNormalization": (*_NORM, "moving_mean", "moving_variance"),
     "ConvLSTMCell": _CELL,
     "Dense": _KERNEL,
+    SUMMARIZING: ("summary",),
     "EinsumDense": _KERNEL,
     "Embedding": ("embeddings",),
     "GRUCell": _CELL,
@@ -86,6 +90,7 @@ _RANKS_OF = {
     **{(f"Conv{rank}D", "kernel"): rank + 2 for rank in _RANKS},
     **{(f"Conv{rank}DTranspose", "kernel"): rank + 2 for rank in _RANKS},
     ("Embedding", "embeddings"): 2,
+    (SUMMARIZING, "summary"): 2,
 }
 """Of how many dimensions a variable is, which tells other classes of the same name."""
 
