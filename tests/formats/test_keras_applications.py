@@ -22,6 +22,11 @@ keras = keras_originals.line("keras")
 tf_keras = keras_originals.line("tf_keras")
 
 NOTE = {("note", "keras-application")}
+WAYS = [
+    *(pytest.param(keras, ending, id=f"keras-{ending}") for ending in ("keras", "h5")),
+    *(pytest.param(tf_keras, ending, id=f"tf_keras-{ending}") for ending in ("keras", "h5", "tf")),
+]
+"""Every way that says what the layers are; ``tf`` stands for a SavedModel."""
 
 
 def _classes(k: ModuleType) -> dict[str, Any]:
@@ -87,13 +92,10 @@ def test_the_layers_of_applications_are_known(k: ModuleType) -> None:
     assert there.items() <= {n: home for n, (home, _) in APPLICATION_LAYERS.items()}.items()
 
 
-@pytest.mark.parametrize("ending", ["keras", "h5", "tf"])
-@pytest.mark.parametrize("k", [keras, tf_keras], ids=keras_originals.LINES)
+@pytest.mark.parametrize(("k", "ending"), WAYS)
 def test_a_scan_names_those_that_keras_does_not_find(
     k: ModuleType, ending: str, tmp_path: Path, opened: Callable[[Path], Artifact]
 ) -> None:
-    if ending == "tf" and k is keras:
-        pytest.skip("Keras 3 writes no SavedModel with its layers")
     path = tmp_path / f"model.{ending}"
     _model(k, is_dropping=ending != "tf").save(path)
     found = _findings(opened(path))
@@ -103,12 +105,11 @@ def test_a_scan_names_those_that_keras_does_not_find(
     assert not any(_loads(k, path, set(found) - {name}) for name in found)
 
 
-@pytest.mark.parametrize("ending", ["keras", "h5"])
-@pytest.mark.parametrize("k", [keras, tf_keras], ids=keras_originals.LINES)
+@pytest.mark.parametrize(("k", "ending"), WAYS)
 def test_their_shapes_and_sizes(
     k: ModuleType, ending: str, tmp_path: Path, opened: Callable[[Path], Artifact]
 ) -> None:
-    model = _model(k, is_dropping=True)
+    model = _model(k, is_dropping=ending != "tf")
     model.save(tmp_path / f"model.{ending}")
     layers = opened(tmp_path / f"model.{ending}").layers()
     assert [(one.name, one.class_name, one.parameters) for one in layers] == [

@@ -193,7 +193,8 @@ class SavedObjects:
         shape = wiring.shapes.get(name)
         return Layer(
             name,
-            as_text(about.get("class_name")) or self.identifier(node).removeprefix(_KERAS),
+            as_text(about.get("class_name")).rpartition(">")[2]
+            or self.identifier(node).removeprefix(_KERAS),
             output_shape=self._called_shape(node) if shape is None else shape,
             parameters=self._parameters(node, counts),
             children=children,
