@@ -259,8 +259,8 @@ def _operation(value: Mapping[str, Any]) -> Iterator[Judgement]:
             Severity.NOTE,
             "keras-operation",
             f"{shortened(value['class_name'])} is an operation of Keras itself, which Keras does "
-            "not find when it loads a .h5 file: pass its class in custom_objects, or save the "
-            "model as .keras.",
+            "not find when it loads a .h5 file: save the model as .keras, or pass its class in "
+            "custom_objects, if no layer of the model has a class of the same name.",
         )
 
 
