@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from explorer.cli.columns import broken, column_widths
@@ -77,6 +77,12 @@ class Output:
             table.add_row(Text(first, style=styles.get(first, "")), *map(Text, others))
         self._console().print(table)
 
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        """Shows ``what`` in a terminal as long as it lasts."""
+        from rich.text import Text
+
+        return self._console().status(Text(self._carried(what)))
+
     def _console(self) -> Console:
         from rich.console import Console
 
@@ -94,12 +100,11 @@ class Output:
 @contextmanager
 def progress(what: str) -> Iterator[None]:
     """Say on stderr, where that is a terminal, that something takes its time."""
-    if not sys.stderr.isatty():
+    output = Output(sys.stderr)
+    if not output.is_terminal:
         yield
         return
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
+    with output.waiting(what):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -139,3 +140,17 @@ def test_short_cells_stay_whole_and_names_part_where_they_are_put_together(corpu
     _, text = in_terminal("show", path, "--layers", COLUMNS="80", NO_COLOR="1")
     assert "BatchNormalization" in text
     assert any(line.endswith("  batch_       ") for line in text.splitlines())
+
+
+@_NO_TERMINAL
+def test_a_name_is_no_markup_and_no_command_to_the_terminal(tmp_path: Path) -> None:
+    array = io.BytesIO()
+    np.save(array, np.zeros(2))
+    path = tmp_path / "a\x1b]0;title\x07.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w[/b]\x1b[2J.npy", array.getvalue())
+    for command in (["scan", path], ["verify", path], ["tensor", path, "w[/b]\x1b[2J", "--stats"]):
+        status, text = in_terminal(*command)
+        assert status == 0, text
+        assert "\x1b]0;" not in text
+        assert "\x1b[2J" not in text
