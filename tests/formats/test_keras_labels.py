@@ -200,6 +200,18 @@ def test_a_layer_whose_name_is_not_stored_goes_by_its_place(
         assert "names of the layers are not in the file" in artifact.notes[0]
 
 
+def test_a_variable_has_the_name_on_which_both_lines_agree(tmp_path: Path, opened: Any) -> None:
+    """Keras 3 calls ``kernel`` what is ``depthwise_kernel`` to Keras 2."""
+    model = tf_keras.Sequential([tf_keras.Input((4, 4, 2)), tf_keras.layers.DepthwiseConv2D(2)])
+    model.compile("sgd", "mse")
+    names = _names(_filled(model).weights)
+    model.save_weights(tmp_path / "x.weights.h5")
+    tensors = opened(tmp_path / "x.weights.h5").tensors()
+    weights = [t for t in tensors if t.role is Role.WEIGHT]
+    labels = {names[t.read().tobytes()].rpartition("/")[2]: t.label for t in weights}
+    assert labels == {"depthwise_kernel": "", "bias": "layers/depthwise_conv2d/bias"}
+
+
 # What optimizers keep
 
 

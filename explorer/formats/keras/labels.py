@@ -46,7 +46,7 @@ _TABLE = "idf_weights"
 
 _NO_NAMES = (
     "The names of the layers are not in the file. Each goes by its place, which tells its kind and "
-    "its number among those of that kind, or the attribute that held it."
+    "its turn among those of that kind, or the attribute that held it."
 )
 _OPTIMIZERS = ("optimizer/inner_optimizer", "optimizer")
 

@@ -133,11 +133,13 @@ def variable_names(
 ) -> tuple[str, ...]:
     """The names of the variables of a layer, empty where they do not follow for certain.
 
-    ``keras`` is the major version of the writer, ``None`` where it is not known. What ``config``
-    does not say is taken from the number of the ``variables``, if that leaves only one answer.
+    ``keras`` is the major version of the writer, ``None`` where it is not known: a name that is not
+    the same in all of them is empty then. What ``config`` does not say is taken from the number of
+    the ``variables``, if that leaves only one answer.
     """
     if keras is None and class_name in _VARIABLES_2:
-        return ()
+        lines = (variable_names(class_name, config, variables, line) for line in (2, 3))
+        return tuple(one if one == other else "" for one, other in zip(*lines, strict=False))
     known = _VARIABLES_2 if keras == 2 and class_name in _VARIABLES_2 else _VARIABLES
     dtypes = {variable.dtype for variable in variables}
     kinds = possible_names(class_name, known.get(class_name, ()), config, dtypes)
