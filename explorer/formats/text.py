@@ -14,6 +14,8 @@ _UNITS = ("KB", "MB", "GB", "TB")
 _LISTED = 6
 _JOINERS = "\u200c\u200d"
 """They part and join letters in Persian and in the scripts of India, and make up some emoji."""
+_BLANKS = frozenset("\u034f\u115f\u1160\u3164\uffa0")
+"""A joiner of marks and Hangul's fillers: marks and letters to Unicode, but nothing is shown."""
 
 
 def bytes_text(size: int) -> str:
@@ -32,12 +34,16 @@ def visible(text: str) -> str:
     """A text from a file on one line: what has no shape of its own as escapes such as ``\\x1b``.
 
     These are control and format characters, which change what stands around them or nothing that
-    can be seen (Unicode's categories Cc, Cf, Zl and Zp), and those without a meaning (Cn, Co, Cs).
+    can be seen (Unicode's categories Cc, Cf, Zl and Zp), those without a meaning (Cn, Co, Cs), and
+    letters and marks that are always blank (of Unicode's ``Default_Ignorable_Code_Point``).
     """
-    return text if text.isprintable() else "".join(map(_visible, text))
+    is_plain = text.isprintable() and _BLANKS.isdisjoint(text)
+    return text if is_plain else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
+    if character in _BLANKS:
+        return _long_escape(ord(character))
     kept = character.isprintable() or character in _JOINERS
     if kept or unicodedata.category(character) == "Zs":
         return character
