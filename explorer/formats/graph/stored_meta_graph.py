@@ -78,7 +78,7 @@ class StoredMetaGraph:
 
     def ops(self) -> Iterator[GraphOp]:
         """Every operation, those marked that only save and restore variables."""
-        return ops_with_savers(self.graph, self._started())
+        return ops_with_savers(self.graph, self._started(), self.message.saver_def.restore_op_name)
 
     def _started(self) -> Iterator[str]:
         """What a loader runs or offers of the graph, the saver left out."""
