@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from explorer.analysis.finding import Finding, Judgement, Severity, leads_outside, shortened
+from explorer.analysis.finding import Finding, Judgement, Severity, shortened
 from explorer.analysis.keras_names import (
     ACTIVATIONS,
     FUNCTIONS,
@@ -24,6 +24,7 @@ from explorer.analysis.keras_names import (
     TENSORFLOW_FUNCTIONS,
 )
 from explorer.analysis.tf_layers import tensorflow_layer
+from explorer.analysis.vocabulary_paths import vocabulary_path
 from explorer.formats.artifact import Config
 from explorer.formats.json_tree import as_mapping, as_text
 from explorer.formats.keras.own_classes import (
@@ -36,7 +37,8 @@ from explorer.formats.keras.own_classes import (
 _MOST = 1_000_000
 """How many objects of one config are looked at; more is a finding of its own."""
 
-_KERAS_PACKAGES = {"keras", "keras_hub", "keras_cv", "keras_nlp", "tf_keras"}
+_KERAS_LIBRARIES = {"keras_hub", "keras_cv", "keras_nlp"}
+_KERAS_PACKAGES = {"keras", "tf_keras"} | _KERAS_LIBRARIES
 _KERAS_IN_TENSORFLOW = re.compile(r"tensorflow(\.python)?\.keras")
 _MODELLING = re.compile(
     r"(src\.)?(activations|constraints|dtype_policies|engine|initializers|layers|"
@@ -64,7 +66,6 @@ _TYPE_SPECS = re.compile(
     r"(Dataset|IndexedSlices|None|Optional|RaggedTensor|SparseTensor|Tensor|TensorArray)Spec"
 )
 """The types of inputs, which ``tf_keras`` names by their modules in TensorFlow."""
-_VOCABULARY_LAYERS = {"IntegerLookup", "StringLookup", "TextVectorization", "IndexLookup"}
 _LAMBDA_KEYS = ("function", "output_shape", "mask")
 _ACTIVATION_KEYS = ("activation", "recurrent_activation")
 
@@ -156,7 +157,7 @@ def _judged(value: Mapping[str, Any]) -> Iterator[Judgement]:
         settings = as_mapping(value.get("config"))
         yield from _lambda(named.name, settings)
         yield from tensorflow_layer(named.name, settings, value)
-        yield from _vocabulary(named.name, settings)
+        yield from vocabulary_path(named.name, settings)
         yield from _saved_model_layer(named.name, settings)
         yield from _activations(settings)
         yield from _operation(value)
@@ -201,17 +202,6 @@ def _is_code(value: Any, kind: Any) -> bool:
     except ValueError:
         return isinstance(value, list)
     return isinstance(value, list) or (len(first) > 40 and start[:1] in (b"c", b"\xe3"))
-
-
-def _vocabulary(class_name: str, config: Mapping[str, Any]) -> Iterator[Judgement]:
-    path = config.get("vocabulary")
-    if class_name not in _VOCABULARY_LAYERS or not isinstance(path, str):
-        return
-    yield (
-        _DANGER if leads_outside(path) else _WARNING,
-        "reads-vocabulary",
-        f"Its vocabulary is read from the path {shortened(path)} when the model is built.",
-    )
 
 
 def _saved_model_layer(class_name: str, config: Mapping[str, Any]) -> Iterator[Judgement]:
@@ -288,8 +278,9 @@ def _is_of_keras_2(named: _Named, value: Mapping[str, Any]) -> bool:
 
 def _origin(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
     """Where the class or function would be taken from."""
+    is_of_library = _is_library_class(named)
     if named.package in _KERAS_PACKAGES:
-        if not _is_modelling(named.module.partition(".")[2], named.name):
+        if not (is_of_library or _is_modelling(named.module.partition(".")[2], named.name)):
             yield (
                 _DANGER,
                 "function-outside-modelling",
@@ -311,7 +302,23 @@ def _origin(named: _Named, value: Mapping[str, Any]) -> Iterator[Judgement]:
         if not _TYPE_SPECS.fullmatch(f"{named.module}.{named.name}"):
             yield _outside(named, "a part of a general library")
         return
-    yield from _custom(named, value)
+    yield from [_library_class(named)] if is_of_library else _custom(named, value)
+
+
+def _is_library_class(named: _Named) -> bool:
+    """Whether it is a layer, tokenizer, sampler or the like of a library beside Keras."""
+    is_class = named.name[:1].isupper() and not named.is_function
+    is_utility = "utils" in named.module.split(".")
+    return named.package in _KERAS_LIBRARIES and is_class and not is_utility
+
+
+def _library_class(named: _Named) -> Judgement:
+    return (
+        _WARNING,
+        "custom-object",
+        f"{shortened(named.name)} is a class of {named.package}, not of Keras itself: install "
+        f"{named.package} and import it to load the model; its code runs then.",
+    )
 
 
 def _is_modelling(part: str, name: str) -> bool:
