@@ -5,20 +5,15 @@ Source: ``onnx/onnx.proto`` of https://github.com/onnx/onnx.
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from itertools import islice
 
-from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import (
     Artifact,
-    Check,
     Contents,
     GraphOp,
-    Hazard,
-    HazardKind,
     Node,
     NodeList,
     NodeType,
@@ -35,15 +30,16 @@ from explorer.formats.nodes import Paged, signature_node, tensor_nodes
 from explorer.formats.onnx.bodies import (
     ATTRIBUTES,
     GRAPH_PARTS,
-    INITIALIZERS,
+    HELD,
     NODES,
-    SUBGRAPH,
-    SUBGRAPHS,
     Body,
+    Survey,
+    graph_body,
     node_name,
-    with_inner,
 )
-from explorer.formats.onnx.tensor import StoredTensor, dtype_name, stored_tensor
+from explorer.formats.onnx.bounded import BoundedWire
+from explorer.formats.onnx.external import ExternalFiles
+from explorer.formats.onnx.tensor import StoredTensor, dtype_name
 from explorer.formats.protobuf.wire import BYTES, VARINT, ProtoFile, Span, Spans, Wire, WireError
 from explorer.formats.registry import Match
 from explorer.formats.schema.onnx_pb2 import (
@@ -53,6 +49,7 @@ from explorer.formats.schema.onnx_pb2 import (
     ModelProto,
     NodeProto,
     TensorShapeProto,
+    TrainingInfoProto,
     ValueInfoProto,
 )
 from explorer.formats.storage import Storage
@@ -64,7 +61,8 @@ _VERSION, _GRAPH, _TRAINING, _FUNCTIONS = 1, 7, 20, 25
 _NEWEST_VERSION = 100
 _FIELDS_LOOKED_AT = 1_000
 _FUNCTION_NODES = 7
-_TENSOR, _TENSORS = 5, 10
+_INPUTS, _OUTPUTS = 11, 12
+_TRAINING_GRAPHS = {1: "initialization", 2: "algorithm"}
 _ENDING = ".onnx"
 _DOMAINS = frozenset(
     """
@@ -126,57 +124,87 @@ def open(match: Match) -> Artifact:
         ),
         signatures=(signature,),
         tensors=model.tensors,
-        ops=model.ops,
-        hazards=model.hazards,
-        checks=model.checks,
+        ops=lambda: model.operators,
+        hazards=model.external.hazards,
+        checks=model.external.checks,
         notes=tuple(model.notes()),
     )
 
 
 def _model(file: ProtoFile) -> _Model:
-    with file.wire() as wire:
+    with file.wire() as plain:
+        wire = BoundedWire(plain.source)
         header, spans = wire.split(file.span, ModelProto, (_GRAPH, _TRAINING, _FUNCTIONS))
-        graph, parts = wire.split(spans[_GRAPH][-1], GraphProto, GRAPH_PARTS)
-        return _Model(file, header, spans[_FUNCTIONS], graph, parts[NODES], parts[INITIALIZERS])
+        graph, parts = wire.split(spans[_GRAPH][-1], GraphProto, (*GRAPH_PARTS, _INPUTS, _OUTPUTS))
+        values = [parts.pop(_INPUTS), parts.pop(_OUTPUTS)]
+        wire.take(sum(map(len, values)) + len(spans[_FUNCTIONS]))
+        inputs, outputs = ([wire.message(v, ValueInfoProto) for v in part] for part in values)
+        functions = [
+            wire.split(span, FunctionProto, (_FUNCTION_NODES,)) for span in spans[_FUNCTIONS]
+        ]
+        known = frozenset(_qualified(function.domain, function.name) for function, _ in functions)
+        bodies = [
+            *(graph_body(wire, span, "graph", "") for span in spans[_GRAPH][:-1]),
+            Body("graph", "", parts),
+            *(_function_body(function, found) for function, found in functions),
+            *_training(wire, spans[_TRAINING]),
+        ]
+        survey = Survey(file, wire, bodies, partial(_op, known))
+        return _Model(
+            file,
+            header,
+            graph.name,
+            inputs,
+            outputs,
+            parts[NODES],
+            spans[_FUNCTIONS],
+            survey.tensors,
+            survey.ops,
+            ExternalFiles(file, survey.tensors),
+        )
+
+
+def _function_body(function: FunctionProto, found: Mapping[int, Spans]) -> Body:
+    name = _qualified(function.domain, function.name)
+    return Body(f"function {name}", f"{name}/", {NODES: found[_FUNCTION_NODES]})
+
+
+def _training(wire: BoundedWire, steps: Spans) -> Iterator[Body]:
+    """The graphs that a training step runs: what it starts from, and what it repeats."""
+    for number, span in enumerate(steps):
+        _, found = wire.split(span, TrainingInfoProto, _TRAINING_GRAPHS)
+        for tag, name in _TRAINING_GRAPHS.items():
+            for graph in found[tag]:
+                where, prefix = f"training {number}, {name}", f"training/{number}/{name}/"
+                yield graph_body(wire, graph, where, prefix, Role.OPTIMIZER)
+
+
+def _op(known: Set[str], node: NodeProto) -> str:
+    """The name for whoever judges it: one that no runtime brings is native code of somebody's.
+
+    The model's own functions, which are ``known``, are made of other operators.
+    """
+    op = _qualified(node.domain, node.op_type)
+    return op if node.domain in _DOMAINS or op in known else f"custom operator {op}"
 
 
 @dataclass(frozen=True)
 class _Model:
-    """An opened model: ``nodes`` and ``initializers`` are where those of the main graph lie."""
+    """An opened model: ``nodes`` are where the operators of the main graph lie.
+
+    ``stored`` and ``operators`` are those of every graph.
+    """
 
     file: ProtoFile
     header: ModelProto
-    functions: Spans
-    graph: GraphProto
+    graph: str
+    inputs: Sequence[ValueInfoProto]
+    outputs: Sequence[ValueInfoProto]
     nodes: Spans
-    initializers: Spans
-
-    @cached_property
-    def stored(self) -> Sequence[StoredTensor]:
-        """The initializers, and the constants among the operators, of every graph."""
-        with self.file.wire() as wire:
-            return [tensor for body in self._bodies(wire) for tensor in self._stored(wire, body)]
-
-    def _stored(self, wire: Wire, body: Body) -> Iterator[StoredTensor]:
-        for span in body.initializers:
-            yield stored_tensor(self.file, wire, span, prefix=body.prefix)
-        for span in body.nodes:
-            node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))
-            if node.op_type == "Constant" and node.output:
-                path = body.prefix + node.output[0]
-                for attribute in parts[ATTRIBUTES]:
-                    _, values = wire.split(attribute, AttributeProto, (_TENSOR,))
-                    for tensor in values[_TENSOR]:
-                        yield stored_tensor(self.file, wire, tensor, path, Role.CONSTANT)
-
-    def _bodies(self, wire: Wire) -> Iterator[Body]:
-        """The graph, the functions, and the bodies of the loops and branches in them."""
-        yield from with_inner(wire, Body("graph", "", self.nodes, self.initializers))
-        for span in self.functions:
-            function, parts = wire.split(span, FunctionProto, (_FUNCTION_NODES,))
-            name = _qualified(function.domain, function.name)
-            body = Body(f"function {name}", f"{name}/", parts[_FUNCTION_NODES], Spans())
-            yield from with_inner(wire, body)
+    functions: Spans
+    stored: Sequence[StoredTensor]
+    operators: Sequence[GraphOp]
+    external: ExternalFiles
 
     def tensors(self) -> Sequence[Tensor]:
         """Those of ``stored``."""
@@ -189,76 +217,21 @@ class _Model:
     def signature(self) -> Signature:
         """What the graph takes and gives; old models list their initializers as inputs too."""
         own = {stored.tensor.path for stored in self.stored}
-        inputs = [value for value in self.graph.input if value.name not in own]
+        inputs = [value for value in self.inputs if value.name not in own]
         return Signature(
-            self.graph.name or "main",
+            self.graph or "main",
             "",
             (),
             tuple(map(_signature_tensor, inputs)),
-            tuple(map(_signature_tensor, self.graph.output)),
+            tuple(map(_signature_tensor, self.outputs)),
         )
-
-    def ops(self) -> Iterator[GraphOp]:
-        """Every operator: of the graph, of the bodies of its loops and branches, of functions."""
-        with self.file.wire() as wire:
-            for body in self._bodies(wire):
-                for span in body.nodes:
-                    node, _ = wire.split(span, NodeProto, (ATTRIBUTES,))
-                    yield GraphOp(self._op(node), node_name(node), body.where)
-
-    def _op(self, node: NodeProto) -> str:
-        """The name for whoever judges it: one that no runtime brings is native code of somebody's.
-
-        The model's own functions are made of other operators.
-        """
-        op = _qualified(node.domain, node.op_type)
-        is_known = node.domain in _DOMAINS or op in self._function_names
-        return op if is_known else f"custom operator {op}"
-
-    @cached_property
-    def _function_names(self) -> frozenset[str]:
-        with self.file.wire() as wire:
-            headers = (wire.split(s, FunctionProto, (_FUNCTION_NODES,))[0] for s in self.functions)
-            return frozenset(_qualified(header.domain, header.name) for header in headers)
-
-    def hazards(self) -> Iterator[Hazard]:
-        """Tensors whose values are to be read from outside the model's folder."""
-        for stored in self.stored:
-            if stored.external and not stays_inside(posixpath.normpath(stored.external)):
-                yield Hazard(HazardKind.EXTERNAL_STORAGE, stored.tensor.path, stored.external)
-
-    def checks(self) -> Iterator[Check]:
-        """Whether each tensor has the bytes that its type and shape take, here or in its file."""
-        sizes = {name: self._size_of(name) for name in self._files()}
-        for stored in self.stored:
-            problem = stored.problem or _cut_short(stored, sizes.get(stored.external))
-            yield Check("byte count", stored.tensor.path, problem)
-        for name, size in sizes.items():
-            missing = f"{name}, which holds values of tensors, is not beside the model."
-            yield Check("shard present", name, missing if size is None else "")
-
-    def _files(self) -> list[str]:
-        """The files beside the model that it names, none of them outside its folder."""
-        names = sorted({stored.external for stored in self.stored if stored.external})
-        return [name for name in names if stays_inside(name)]
-
-    def _size_of(self, name: str) -> int | None:
-        """The bytes of a file beside the model, ``None`` where it is not there."""
-        folder = self.file.storage.parent()
-        return None if folder is None else folder.size(name)
 
     def notes(self) -> Iterator[str]:
         """What is damaged, and what lies in other files."""
         for stored in self.stored:
             if stored.problem:
                 yield f"{stored.tensor.path} cannot be read: {stored.problem}"
-        count = sum(bool(stored.external) for stored in self.stored)
-        if count:
-            yield (
-                f"{count_text(count, 'tensor')} lie in other files: "
-                f"{', '.join(sorted({s.external for s in self.stored if s.external})[:5])}. They "
-                "are named here, and not read."
-            )
+        yield from self.external.notes()
 
     # The tree
 
@@ -295,15 +268,6 @@ class _Model:
     def _function_nodes(self) -> list[Node]:
         with self.file.wire() as wire:
             return [_function_node(self.file, wire, span) for span in self.functions]
-
-
-def _cut_short(stored: StoredTensor, size: int | None) -> str:
-    """What is wrong where its values go beyond the file of ``size`` bytes that they lie in."""
-    place = stored.tensor.location
-    end = 0 if place is None else (place.offset or 0) + place.nbytes
-    if place is None or size is None or end <= size:
-        return ""
-    return f"Its values end at byte {end:,} of {place.file}, which has {size:,} bytes."
 
 
 def _group(name: str, source: _Operators | Paged[Tensor] | NodeList) -> Node:
@@ -345,8 +309,7 @@ class _Operators:
 
 def _operator_node(wire: Wire, span: Span) -> Node:
     node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))
-    apart = (_TENSOR, SUBGRAPH, _TENSORS, SUBGRAPHS)
-    attributes = [wire.split(part, AttributeProto, apart)[0] for part in parts[ATTRIBUTES]]
+    attributes = [wire.split(part, AttributeProto, HELD)[0] for part in parts[ATTRIBUTES]]
     return Node(
         node_name(node) or node.op_type,
         NodeType.FUNCTION,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import ml_dtypes
@@ -32,6 +32,8 @@ from explorer.formats.text import tuple_text
 FLOATS, INT32, STRINGS, INT64, RAW, DOUBLES, UINT64 = 4, 5, 6, 7, 9, 10, 11
 _VALUES = (FLOATS, INT32, STRINGS, INT64, RAW, DOUBLES, UINT64)
 _LARGEST_PARSED = 64 << 20
+_MOST_DIMENSIONS = 254
+"""The most that any program takes: those of TensorFlow."""
 
 _NUMPY: dict[str, Any] = {
     "FLOAT": "<f4",
@@ -53,11 +55,15 @@ _PACKED: dict[str, tuple[int, Any]] = {
 """Several values to a byte, the first in the lowest bits."""
 
 
+_TYPE_NAMES: dict[int, str] = {code: name for name, code in TensorProto.DataType.items()}
+
+
+@lru_cache
 def dtype_name(code: int) -> str:
     """``1`` (``FLOAT``) becomes ``float32``; ``type 99`` where ONNX has no such type."""
-    if code not in TensorProto.DataType.values():
+    if code not in _TYPE_NAMES:
         return f"type {code}"
-    name = TensorProto.DataType.Name(TensorProto.DataType.ValueType(code))
+    name = _TYPE_NAMES[code]
     kind = _numpy(name)
     return name.lower() if kind is None else np.dtype(kind).name
 
@@ -94,8 +100,11 @@ def stored_tensor(
     """
     header, spans = wire.split(span, TensorProto, _VALUES)
     path = path or prefix + (header.name or f"tensor at byte {span.start}")
-    shape = tuple(header.dims)
     dtype = dtype_name(header.data_type)
+    if len(header.dims) > _MOST_DIMENSIONS:
+        problem = f"it declares {len(header.dims):,} dimensions, as no tensor has."
+        return StoredTensor(Tensor(path, dtype, None, 0, role), problem, _place(header))
+    shape = tuple(header.dims)
     if header.data_location == TensorProto.EXTERNAL:
         return _external(header, path, dtype, shape, role)
     if any(size < 0 for size in shape):
@@ -115,7 +124,7 @@ def stored_tensor(
     )
 
 
-_NUMBERS = frozenset(TensorProto.DataType.values()) - {TensorProto.STRING, TensorProto.UNDEFINED}
+_NUMBERS = _TYPE_NAMES.keys() - {TensorProto.STRING, TensorProto.UNDEFINED}
 
 
 def _of_raw(raw: RawValues, tensor: Tensor, name: str) -> StoredTensor:
@@ -143,9 +152,7 @@ def _raw(
 
 
 def _type_name(header: TensorProto) -> str:
-    if header.data_type not in TensorProto.DataType.values():
-        return "UNDEFINED"
-    return TensorProto.DataType.Name(TensorProto.DataType.ValueType(header.data_type))
+    return _TYPE_NAMES.get(header.data_type, "UNDEFINED")
 
 
 def _unpacked(raw: RawValues, tensor: Tensor, name: str, selection: Selection) -> np.ndarray:
@@ -187,6 +194,13 @@ def _external(header: TensorProto, path: str, dtype: str, shape: Shape, role: Ro
         f"{where or 'another file'}."
     )
     return StoredTensor(tensor, problem, where or "?")
+
+
+def _place(header: TensorProto) -> str:
+    """The file that the values lie in where it is another."""
+    if header.data_location != TensorProto.EXTERNAL:
+        return ""
+    return {entry.key: entry.value for entry in header.external_data}.get("location") or "?"
 
 
 def _needed(header: TensorProto) -> int | None:

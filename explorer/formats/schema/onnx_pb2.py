@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"explorer/formats/schema/onnx.proto\x12\x14\x65xplorer.schema.onnx\"\xfb\x02\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12\x15\n\rproducer_name\x18\x02 \x01(\t\x12\x18\n\x10producer_version\x18\x03 \x01(\t\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\x12\x12\n\ndoc_string\x18\x06 \x01(\t\x12/\n\x05graph\x18\x07 \x01(\x0b\x32 .explorer.schema.onnx.GraphProto\x12>\n\x0copset_import\x18\x08 \x03(\x0b\x32(.explorer.schema.onnx.OperatorSetIdProto\x12\x44\n\x0emetadata_props\x18\x0e \x03(\x0b\x32,.explorer.schema.onnx.StringStringEntryProto\x12\x36\n\tfunctions\x18\x19 \x03(\x0b\x32#.explorer.schema.onnx.FunctionProto\"5\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xc5\x02\n\nGraphProto\x12-\n\x04node\x18\x01 \x03(\x0b\x32\x1f.explorer.schema.onnx.NodeProto\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x36\n\x0binitializer\x18\x05 \x03(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x12\n\ndoc_string\x18\n \x01(\t\x12\x33\n\x05input\x18\x0b \x03(\x0b\x32$.explorer.schema.onnx.ValueInfoProto\x12\x34\n\x06output\x18\x0c \x03(\x0b\x32$.explorer.schema.onnx.ValueInfoProto\x12\x43\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32\'.explorer.schema.onnx.SparseTensorProto\"{\n\rFunctionProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05input\x18\x04 \x03(\t\x12\x0e\n\x06output\x18\x05 \x03(\t\x12-\n\x04node\x18\x07 \x03(\x0b\x32\x1f.explorer.schema.onnx.NodeProto\x12\x0e\n\x06\x64omain\x18\n \x01(\t\"\x92\x01\n\tNodeProto\x12\r\n\x05input\x18\x01 \x03(\t\x12\x0e\n\x06output\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12\x37\n\tattribute\x18\x05 \x03(\x0b\x32$.explorer.schema.onnx.AttributeProto\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\"\xaf\x02\n\x0e\x41ttributeProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01\x66\x18\x02 \x01(\x02\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01s\x18\x04 \x01(\x0c\x12,\n\x01t\x18\x05 \x01(\x0b\x32!.explorer.schema.onnx.TensorProto\x12+\n\x01g\x18\x06 \x01(\x0b\x32 .explorer.schema.onnx.GraphProto\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12\x32\n\x07tensors\x18\n \x03(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x30\n\x06graphs\x18\x0b \x03(\x0b\x32 .explorer.schema.onnx.GraphProto\"\x88\x01\n\x11SparseTensorProto\x12\x31\n\x06values\x18\x01 \x01(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x32\n\x07indices\x18\x02 \x01(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x0c\n\x04\x64ims\x18\x03 \x03(\x03\"\xf1\x05\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x12\n\nfloat_data\x18\x04 \x03(\x02\x12\x12\n\nint32_data\x18\x05 \x03(\x05\x12\x13\n\x0bstring_data\x18\x06 \x03(\x0c\x12\x12\n\nint64_data\x18\x07 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x13\n\x0b\x64ouble_data\x18\n \x03(\x01\x12\x13\n\x0buint64_data\x18\x0b \x03(\x04\x12\x43\n\rexternal_data\x18\r \x03(\x0b\x32,.explorer.schema.onnx.StringStringEntryProto\x12\x45\n\rdata_location\x18\x0e \x01(\x0e\x32..explorer.schema.onnx.TensorProto.DataLocation\"\xee\x02\n\x08\x44\x61taType\x12\r\n\tUNDEFINED\x10\x00\x12\t\n\x05\x46LOAT\x10\x01\x12\t\n\x05UINT8\x10\x02\x12\x08\n\x04INT8\x10\x03\x12\n\n\x06UINT16\x10\x04\x12\t\n\x05INT16\x10\x05\x12\t\n\x05INT32\x10\x06\x12\t\n\x05INT64\x10\x07\x12\n\n\x06STRING\x10\x08\x12\x08\n\x04\x42OOL\x10\t\x12\x0b\n\x07\x46LOAT16\x10\n\x12\n\n\x06\x44OUBLE\x10\x0b\x12\n\n\x06UINT32\x10\x0c\x12\n\n\x06UINT64\x10\r\x12\r\n\tCOMPLEX64\x10\x0e\x12\x0e\n\nCOMPLEX128\x10\x0f\x12\x0c\n\x08\x42\x46LOAT16\x10\x10\x12\x10\n\x0c\x46LOAT8E4M3FN\x10\x11\x12\x12\n\x0e\x46LOAT8E4M3FNUZ\x10\x12\x12\x0e\n\nFLOAT8E5M2\x10\x13\x12\x12\n\x0e\x46LOAT8E5M2FNUZ\x10\x14\x12\t\n\x05UINT4\x10\x15\x12\x08\n\x04INT4\x10\x16\x12\x0e\n\nFLOAT4E2M1\x10\x17\x12\x0e\n\nFLOAT8E8M0\x10\x18\x12\t\n\x05UINT2\x10\x19\x12\x08\n\x04INT2\x10\x1a\")\n\x0c\x44\x61taLocation\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x00\x12\x0c\n\x08\x45XTERNAL\x10\x01\"\x91\x01\n\x10TensorShapeProto\x12=\n\x03\x64im\x18\x01 \x03(\x0b\x32\x30.explorer.schema.onnx.TensorShapeProto.Dimension\x1a>\n\tDimension\x12\x13\n\tdim_value\x18\x01 \x01(\x03H\x00\x12\x13\n\tdim_param\x18\x02 \x01(\tH\x00\x42\x07\n\x05value\"\xda\x05\n\tTypeProto\x12=\n\x0btensor_type\x18\x01 \x01(\x0b\x32&.explorer.schema.onnx.TypeProto.TensorH\x00\x12\x41\n\rsequence_type\x18\x04 \x01(\x0b\x32(.explorer.schema.onnx.TypeProto.SequenceH\x00\x12\x37\n\x08map_type\x18\x05 \x01(\x0b\x32#.explorer.schema.onnx.TypeProto.MapH\x00\x12J\n\x12sparse_tensor_type\x18\x08 \x01(\x0b\x32,.explorer.schema.onnx.TypeProto.SparseTensorH\x00\x12\x41\n\roptional_type\x18\t \x01(\x0b\x32(.explorer.schema.onnx.TypeProto.OptionalH\x00\x1aR\n\x06Tensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x35\n\x05shape\x18\x02 \x01(\x0b\x32&.explorer.schema.onnx.TensorShapeProto\x1a>\n\x08Sequence\x12\x32\n\telem_type\x18\x01 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProto\x1aL\n\x03Map\x12\x10\n\x08key_type\x18\x01 \x01(\x05\x12\x33\n\nvalue_type\x18\x02 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProto\x1a>\n\x08Optional\x12\x32\n\telem_type\x18\x01 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProto\x1aX\n\x0cSparseTensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x35\n\x05shape\x18\x02 \x01(\x0b\x32&.explorer.schema.onnx.TensorShapeProtoB\x07\n\x05value\"M\n\x0eValueInfoProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x04type\x18\x02 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProtob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"explorer/formats/schema/onnx.proto\x12\x14\x65xplorer.schema.onnx\"\xbb\x03\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12\x15\n\rproducer_name\x18\x02 \x01(\t\x12\x18\n\x10producer_version\x18\x03 \x01(\t\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\x12\x12\n\ndoc_string\x18\x06 \x01(\t\x12/\n\x05graph\x18\x07 \x01(\x0b\x32 .explorer.schema.onnx.GraphProto\x12>\n\x0copset_import\x18\x08 \x03(\x0b\x32(.explorer.schema.onnx.OperatorSetIdProto\x12\x44\n\x0emetadata_props\x18\x0e \x03(\x0b\x32,.explorer.schema.onnx.StringStringEntryProto\x12>\n\rtraining_info\x18\x14 \x03(\x0b\x32\'.explorer.schema.onnx.TrainingInfoProto\x12\x36\n\tfunctions\x18\x19 \x03(\x0b\x32#.explorer.schema.onnx.FunctionProto\"\x82\x01\n\x11TrainingInfoProto\x12\x38\n\x0einitialization\x18\x01 \x01(\x0b\x32 .explorer.schema.onnx.GraphProto\x12\x33\n\talgorithm\x18\x02 \x01(\x0b\x32 .explorer.schema.onnx.GraphProto\"5\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xc5\x02\n\nGraphProto\x12-\n\x04node\x18\x01 \x03(\x0b\x32\x1f.explorer.schema.onnx.NodeProto\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x36\n\x0binitializer\x18\x05 \x03(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x12\n\ndoc_string\x18\n \x01(\t\x12\x33\n\x05input\x18\x0b \x03(\x0b\x32$.explorer.schema.onnx.ValueInfoProto\x12\x34\n\x06output\x18\x0c \x03(\x0b\x32$.explorer.schema.onnx.ValueInfoProto\x12\x43\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32\'.explorer.schema.onnx.SparseTensorProto\"{\n\rFunctionProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05input\x18\x04 \x03(\t\x12\x0e\n\x06output\x18\x05 \x03(\t\x12-\n\x04node\x18\x07 \x03(\x0b\x32\x1f.explorer.schema.onnx.NodeProto\x12\x0e\n\x06\x64omain\x18\n \x01(\t\"\x92\x01\n\tNodeProto\x12\r\n\x05input\x18\x01 \x03(\t\x12\x0e\n\x06output\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12\x37\n\tattribute\x18\x05 \x03(\x0b\x32$.explorer.schema.onnx.AttributeProto\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\"\xb0\x03\n\x0e\x41ttributeProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01\x66\x18\x02 \x01(\x02\x12\t\n\x01i\x18\x03 \x01(\x03\x12\t\n\x01s\x18\x04 \x01(\x0c\x12,\n\x01t\x18\x05 \x01(\x0b\x32!.explorer.schema.onnx.TensorProto\x12+\n\x01g\x18\x06 \x01(\x0b\x32 .explorer.schema.onnx.GraphProto\x12\x0e\n\x06\x66loats\x18\x07 \x03(\x02\x12\x0c\n\x04ints\x18\x08 \x03(\x03\x12\x0f\n\x07strings\x18\t \x03(\x0c\x12\x32\n\x07tensors\x18\n \x03(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x30\n\x06graphs\x18\x0b \x03(\x0b\x32 .explorer.schema.onnx.GraphProto\x12>\n\rsparse_tensor\x18\x16 \x01(\x0b\x32\'.explorer.schema.onnx.SparseTensorProto\x12?\n\x0esparse_tensors\x18\x17 \x03(\x0b\x32\'.explorer.schema.onnx.SparseTensorProto\"\x88\x01\n\x11SparseTensorProto\x12\x31\n\x06values\x18\x01 \x01(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x32\n\x07indices\x18\x02 \x01(\x0b\x32!.explorer.schema.onnx.TensorProto\x12\x0c\n\x04\x64ims\x18\x03 \x03(\x03\"\xf1\x05\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x11\n\tdata_type\x18\x02 \x01(\x05\x12\x12\n\nfloat_data\x18\x04 \x03(\x02\x12\x12\n\nint32_data\x18\x05 \x03(\x05\x12\x13\n\x0bstring_data\x18\x06 \x03(\x0c\x12\x12\n\nint64_data\x18\x07 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08raw_data\x18\t \x01(\x0c\x12\x13\n\x0b\x64ouble_data\x18\n \x03(\x01\x12\x13\n\x0buint64_data\x18\x0b \x03(\x04\x12\x43\n\rexternal_data\x18\r \x03(\x0b\x32,.explorer.schema.onnx.StringStringEntryProto\x12\x45\n\rdata_location\x18\x0e \x01(\x0e\x32..explorer.schema.onnx.TensorProto.DataLocation\"\xee\x02\n\x08\x44\x61taType\x12\r\n\tUNDEFINED\x10\x00\x12\t\n\x05\x46LOAT\x10\x01\x12\t\n\x05UINT8\x10\x02\x12\x08\n\x04INT8\x10\x03\x12\n\n\x06UINT16\x10\x04\x12\t\n\x05INT16\x10\x05\x12\t\n\x05INT32\x10\x06\x12\t\n\x05INT64\x10\x07\x12\n\n\x06STRING\x10\x08\x12\x08\n\x04\x42OOL\x10\t\x12\x0b\n\x07\x46LOAT16\x10\n\x12\n\n\x06\x44OUBLE\x10\x0b\x12\n\n\x06UINT32\x10\x0c\x12\n\n\x06UINT64\x10\r\x12\r\n\tCOMPLEX64\x10\x0e\x12\x0e\n\nCOMPLEX128\x10\x0f\x12\x0c\n\x08\x42\x46LOAT16\x10\x10\x12\x10\n\x0c\x46LOAT8E4M3FN\x10\x11\x12\x12\n\x0e\x46LOAT8E4M3FNUZ\x10\x12\x12\x0e\n\nFLOAT8E5M2\x10\x13\x12\x12\n\x0e\x46LOAT8E5M2FNUZ\x10\x14\x12\t\n\x05UINT4\x10\x15\x12\x08\n\x04INT4\x10\x16\x12\x0e\n\nFLOAT4E2M1\x10\x17\x12\x0e\n\nFLOAT8E8M0\x10\x18\x12\t\n\x05UINT2\x10\x19\x12\x08\n\x04INT2\x10\x1a\")\n\x0c\x44\x61taLocation\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x00\x12\x0c\n\x08\x45XTERNAL\x10\x01\"\x91\x01\n\x10TensorShapeProto\x12=\n\x03\x64im\x18\x01 \x03(\x0b\x32\x30.explorer.schema.onnx.TensorShapeProto.Dimension\x1a>\n\tDimension\x12\x13\n\tdim_value\x18\x01 \x01(\x03H\x00\x12\x13\n\tdim_param\x18\x02 \x01(\tH\x00\x42\x07\n\x05value\"\xda\x05\n\tTypeProto\x12=\n\x0btensor_type\x18\x01 \x01(\x0b\x32&.explorer.schema.onnx.TypeProto.TensorH\x00\x12\x41\n\rsequence_type\x18\x04 \x01(\x0b\x32(.explorer.schema.onnx.TypeProto.SequenceH\x00\x12\x37\n\x08map_type\x18\x05 \x01(\x0b\x32#.explorer.schema.onnx.TypeProto.MapH\x00\x12J\n\x12sparse_tensor_type\x18\x08 \x01(\x0b\x32,.explorer.schema.onnx.TypeProto.SparseTensorH\x00\x12\x41\n\roptional_type\x18\t \x01(\x0b\x32(.explorer.schema.onnx.TypeProto.OptionalH\x00\x1aR\n\x06Tensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x35\n\x05shape\x18\x02 \x01(\x0b\x32&.explorer.schema.onnx.TensorShapeProto\x1a>\n\x08Sequence\x12\x32\n\telem_type\x18\x01 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProto\x1aL\n\x03Map\x12\x10\n\x08key_type\x18\x01 \x01(\x05\x12\x33\n\nvalue_type\x18\x02 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProto\x1a>\n\x08Optional\x12\x32\n\telem_type\x18\x01 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProto\x1aX\n\x0cSparseTensor\x12\x11\n\telem_type\x18\x01 \x01(\x05\x12\x35\n\x05shape\x18\x02 \x01(\x0b\x32&.explorer.schema.onnx.TensorShapeProtoB\x07\n\x05value\"M\n\x0eValueInfoProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x04type\x18\x02 \x01(\x0b\x32\x1f.explorer.schema.onnx.TypeProtob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,43 +32,45 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'explorer.formats.schema.onn
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELPROTO']._serialized_start=61
-  _globals['_MODELPROTO']._serialized_end=440
-  _globals['_OPERATORSETIDPROTO']._serialized_start=442
-  _globals['_OPERATORSETIDPROTO']._serialized_end=495
-  _globals['_STRINGSTRINGENTRYPROTO']._serialized_start=497
-  _globals['_STRINGSTRINGENTRYPROTO']._serialized_end=549
-  _globals['_GRAPHPROTO']._serialized_start=552
-  _globals['_GRAPHPROTO']._serialized_end=877
-  _globals['_FUNCTIONPROTO']._serialized_start=879
-  _globals['_FUNCTIONPROTO']._serialized_end=1002
-  _globals['_NODEPROTO']._serialized_start=1005
-  _globals['_NODEPROTO']._serialized_end=1151
-  _globals['_ATTRIBUTEPROTO']._serialized_start=1154
-  _globals['_ATTRIBUTEPROTO']._serialized_end=1457
-  _globals['_SPARSETENSORPROTO']._serialized_start=1460
-  _globals['_SPARSETENSORPROTO']._serialized_end=1596
-  _globals['_TENSORPROTO']._serialized_start=1599
-  _globals['_TENSORPROTO']._serialized_end=2352
-  _globals['_TENSORPROTO_DATATYPE']._serialized_start=1943
-  _globals['_TENSORPROTO_DATATYPE']._serialized_end=2309
-  _globals['_TENSORPROTO_DATALOCATION']._serialized_start=2311
-  _globals['_TENSORPROTO_DATALOCATION']._serialized_end=2352
-  _globals['_TENSORSHAPEPROTO']._serialized_start=2355
-  _globals['_TENSORSHAPEPROTO']._serialized_end=2500
-  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_start=2438
-  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_end=2500
-  _globals['_TYPEPROTO']._serialized_start=2503
-  _globals['_TYPEPROTO']._serialized_end=3233
-  _globals['_TYPEPROTO_TENSOR']._serialized_start=2846
-  _globals['_TYPEPROTO_TENSOR']._serialized_end=2928
-  _globals['_TYPEPROTO_SEQUENCE']._serialized_start=2930
-  _globals['_TYPEPROTO_SEQUENCE']._serialized_end=2992
-  _globals['_TYPEPROTO_MAP']._serialized_start=2994
-  _globals['_TYPEPROTO_MAP']._serialized_end=3070
-  _globals['_TYPEPROTO_OPTIONAL']._serialized_start=3072
-  _globals['_TYPEPROTO_OPTIONAL']._serialized_end=3134
-  _globals['_TYPEPROTO_SPARSETENSOR']._serialized_start=3136
-  _globals['_TYPEPROTO_SPARSETENSOR']._serialized_end=3224
-  _globals['_VALUEINFOPROTO']._serialized_start=3235
-  _globals['_VALUEINFOPROTO']._serialized_end=3312
+  _globals['_MODELPROTO']._serialized_end=504
+  _globals['_TRAININGINFOPROTO']._serialized_start=507
+  _globals['_TRAININGINFOPROTO']._serialized_end=637
+  _globals['_OPERATORSETIDPROTO']._serialized_start=639
+  _globals['_OPERATORSETIDPROTO']._serialized_end=692
+  _globals['_STRINGSTRINGENTRYPROTO']._serialized_start=694
+  _globals['_STRINGSTRINGENTRYPROTO']._serialized_end=746
+  _globals['_GRAPHPROTO']._serialized_start=749
+  _globals['_GRAPHPROTO']._serialized_end=1074
+  _globals['_FUNCTIONPROTO']._serialized_start=1076
+  _globals['_FUNCTIONPROTO']._serialized_end=1199
+  _globals['_NODEPROTO']._serialized_start=1202
+  _globals['_NODEPROTO']._serialized_end=1348
+  _globals['_ATTRIBUTEPROTO']._serialized_start=1351
+  _globals['_ATTRIBUTEPROTO']._serialized_end=1783
+  _globals['_SPARSETENSORPROTO']._serialized_start=1786
+  _globals['_SPARSETENSORPROTO']._serialized_end=1922
+  _globals['_TENSORPROTO']._serialized_start=1925
+  _globals['_TENSORPROTO']._serialized_end=2678
+  _globals['_TENSORPROTO_DATATYPE']._serialized_start=2269
+  _globals['_TENSORPROTO_DATATYPE']._serialized_end=2635
+  _globals['_TENSORPROTO_DATALOCATION']._serialized_start=2637
+  _globals['_TENSORPROTO_DATALOCATION']._serialized_end=2678
+  _globals['_TENSORSHAPEPROTO']._serialized_start=2681
+  _globals['_TENSORSHAPEPROTO']._serialized_end=2826
+  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_start=2764
+  _globals['_TENSORSHAPEPROTO_DIMENSION']._serialized_end=2826
+  _globals['_TYPEPROTO']._serialized_start=2829
+  _globals['_TYPEPROTO']._serialized_end=3559
+  _globals['_TYPEPROTO_TENSOR']._serialized_start=3172
+  _globals['_TYPEPROTO_TENSOR']._serialized_end=3254
+  _globals['_TYPEPROTO_SEQUENCE']._serialized_start=3256
+  _globals['_TYPEPROTO_SEQUENCE']._serialized_end=3318
+  _globals['_TYPEPROTO_MAP']._serialized_start=3320
+  _globals['_TYPEPROTO_MAP']._serialized_end=3396
+  _globals['_TYPEPROTO_OPTIONAL']._serialized_start=3398
+  _globals['_TYPEPROTO_OPTIONAL']._serialized_end=3460
+  _globals['_TYPEPROTO_SPARSETENSOR']._serialized_start=3462
+  _globals['_TYPEPROTO_SPARSETENSOR']._serialized_end=3550
+  _globals['_VALUEINFOPROTO']._serialized_start=3561
+  _globals['_VALUEINFOPROTO']._serialized_end=3638
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,7 @@ class ModelProto(_message.Message):
     GRAPH_FIELD_NUMBER: _builtins.int
     OPSET_IMPORT_FIELD_NUMBER: _builtins.int
     METADATA_PROPS_FIELD_NUMBER: _builtins.int
+    TRAINING_INFO_FIELD_NUMBER: _builtins.int
     FUNCTIONS_FIELD_NUMBER: _builtins.int
     ir_version: _builtins.int
     producer_name: _builtins.str
@@ -48,6 +49,8 @@ class ModelProto(_message.Message):
     @_builtins.property
     def metadata_props(self) -> _containers.RepeatedCompositeFieldContainer[Global___StringStringEntryProto]: ...
     @_builtins.property
+    def training_info(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrainingInfoProto]: ...
+    @_builtins.property
     def functions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunctionProto]: ...
     def __init__(
         self,
@@ -61,15 +64,40 @@ class ModelProto(_message.Message):
         graph: Global___GraphProto | None = ...,
         opset_import: _abc.Iterable[Global___OperatorSetIdProto] | None = ...,
         metadata_props: _abc.Iterable[Global___StringStringEntryProto] | None = ...,
+        training_info: _abc.Iterable[Global___TrainingInfoProto] | None = ...,
         functions: _abc.Iterable[Global___FunctionProto] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["doc_string", b"doc_string", "domain", b"domain", "functions", b"functions", "graph", b"graph", "ir_version", b"ir_version", "metadata_props", b"metadata_props", "model_version", b"model_version", "opset_import", b"opset_import", "producer_name", b"producer_name", "producer_version", b"producer_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doc_string", b"doc_string", "domain", b"domain", "functions", b"functions", "graph", b"graph", "ir_version", b"ir_version", "metadata_props", b"metadata_props", "model_version", b"model_version", "opset_import", b"opset_import", "producer_name", b"producer_name", "producer_version", b"producer_version", "training_info", b"training_info"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelProto: _TypeAlias = ModelProto  # noqa: Y015
+
+@_typing.final
+class TrainingInfoProto(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INITIALIZATION_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def initialization(self) -> Global___GraphProto: ...
+    @_builtins.property
+    def algorithm(self) -> Global___GraphProto: ...
+    def __init__(
+        self,
+        *,
+        initialization: Global___GraphProto | None = ...,
+        algorithm: Global___GraphProto | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "initialization", b"initialization"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "initialization", b"initialization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingInfoProto: _TypeAlias = TrainingInfoProto  # noqa: Y015
 
 @_typing.final
 class OperatorSetIdProto(_message.Message):
@@ -243,6 +271,8 @@ class AttributeProto(_message.Message):
     STRINGS_FIELD_NUMBER: _builtins.int
     TENSORS_FIELD_NUMBER: _builtins.int
     GRAPHS_FIELD_NUMBER: _builtins.int
+    SPARSE_TENSOR_FIELD_NUMBER: _builtins.int
+    SPARSE_TENSORS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     f: _builtins.float
     i: _builtins.int
@@ -261,6 +291,10 @@ class AttributeProto(_message.Message):
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorProto]: ...
     @_builtins.property
     def graphs(self) -> _containers.RepeatedCompositeFieldContainer[Global___GraphProto]: ...
+    @_builtins.property
+    def sparse_tensor(self) -> Global___SparseTensorProto: ...
+    @_builtins.property
+    def sparse_tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___SparseTensorProto]: ...
     def __init__(
         self,
         *,
@@ -275,10 +309,12 @@ class AttributeProto(_message.Message):
         strings: _abc.Iterable[_builtins.bytes] | None = ...,
         tensors: _abc.Iterable[Global___TensorProto] | None = ...,
         graphs: _abc.Iterable[Global___GraphProto] | None = ...,
+        sparse_tensor: Global___SparseTensorProto | None = ...,
+        sparse_tensors: _abc.Iterable[Global___SparseTensorProto] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["g", b"g", "t", b"t"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["g", b"g", "sparse_tensor", b"sparse_tensor", "t", b"t"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["f", b"f", "floats", b"floats", "g", b"g", "graphs", b"graphs", "i", b"i", "ints", b"ints", "name", b"name", "s", b"s", "strings", b"strings", "t", b"t", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["f", b"f", "floats", b"floats", "g", b"g", "graphs", b"graphs", "i", b"i", "ints", b"ints", "name", b"name", "s", b"s", "sparse_tensor", b"sparse_tensor", "sparse_tensors", b"sparse_tensors", "strings", b"strings", "t", b"t", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
