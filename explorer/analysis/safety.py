@@ -118,8 +118,8 @@ _HAZARDS = {
     ),
     HazardKind.TWO_FORMATS: (
         Severity.DANGER,
-        "Behind what was looked at here stands a zip archive of {target}: Keras, and whatever "
-        "else looks for an archive, reads that instead.",
+        "Besides what was looked at here, there is {target} in the same file: Keras, and whatever "
+        "else looks for that, reads it instead.",
     ),
     HazardKind.NOT_SCANNED: (
         Severity.WARNING,

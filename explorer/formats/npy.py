@@ -5,7 +5,6 @@ Source: ``numpy/lib/_format_impl.py`` (NEP 1).
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from explorer.formats.artifact import (
     Artifact,
     Check,
     Hazard,
+    HazardKind,
     Location,
     Node,
     NodeType,
@@ -28,6 +28,7 @@ from explorer.formats.artifact import (
     UnreadableArtifact,
 )
 from explorer.formats.nodes import tensor_nodes
+from explorer.formats.npy_header import MAGIC, array_values
 from explorer.formats.pickles import pickle_hazard
 from explorer.formats.raw_tensor import RawValues
 from explorer.formats.registry import Match
@@ -36,23 +37,15 @@ from explorer.formats.text import count_text, dtype_text
 
 ENDING = ".npy"
 
-_MAGIC = b"\x93NUMPY"
-_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
-_USUAL_HEADER = 256
 _LOCAL_HEADER, _LONGEST_NAME = 30, 1 << 16
-_LONGEST_HEADER = 10_000
-"""As much as NumPy itself parses of a file that it does not trust."""
-
-_KEYS = {"descr", "fortran_order", "shape"}
-_DEEPEST_PARSE_ERRORS = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 
 
 def match(storage: Storage) -> Match | None:
     """A ``.npy`` file by its magic, or a zip archive of nothing but such files."""
     if storage.is_folder:
         return None
-    head = storage.read("", 0, len(_MAGIC))
-    if head == _MAGIC:
+    head = storage.read("", 0, len(MAGIC))
+    if head == MAGIC:
         return Match(storage)
     if not is_zip(head) or not _begins_with_array(storage):
         return None
@@ -103,7 +96,7 @@ class Array:
 def read_array(storage: Storage, member: str, path: str, role: Role = Role.OTHER) -> Array:
     """The array in a member, known by ``path``. Raises `UnreadableArtifact`."""
     try:
-        values = _values(storage, member)
+        values = array_values(storage, member)
     except ValueError as error:
         raise UnreadableArtifact(
             f"{member or storage.name} starts like a NumPy array, but its header is damaged: "
@@ -122,54 +115,6 @@ def _refuse_pickle(path: str, _selection: Selection) -> np.ndarray:
         f"{path} is an array of Python objects, which NumPy stores as a pickle. Loading a pickle "
         "runs whatever code it names, so it is not opened here."
     )
-
-
-def _values(storage: Storage, member: str) -> RawValues:
-    """Where the values are, by the header. Raises ``ValueError``."""
-    head = storage.read(member, 0, _USUAL_HEADER)
-    length_bytes = _LENGTH_BYTES.get(head[6]) if len(head) >= 12 else None
-    if length_bytes is None:
-        raise ValueError("its version is not 1, 2 or 3")
-    start = 8 + length_bytes
-    length = int.from_bytes(head[8:start], "little")
-    if length > _LONGEST_HEADER:
-        raise ValueError(f"it declares a header of {length:,} bytes")
-    whole = start + length <= len(head)
-    header = head[start : start + length] if whole else storage.read(member, start, length)
-    found = _parsed(header.decode("utf-8" if head[6] == 3 else "latin-1"))
-    stored = (storage.size(member) or 0) - start - length
-    if stored < 0:
-        raise ValueError("it ends before its header does")
-    dtype, shape = _dtype(found["descr"]), _shape(found["shape"])
-    return RawValues(
-        storage, member, start + length, stored, dtype, shape, found["fortran_order"] is True
-    )
-
-
-def _parsed(text: str) -> dict[str, object]:
-    try:
-        found = ast.literal_eval(text.strip())
-    except _DEEPEST_PARSE_ERRORS as error:
-        raise ValueError("it is no dictionary of plain values") from error
-    if not isinstance(found, dict) or not found.keys() >= _KEYS:
-        raise ValueError("type, order or shape is missing")
-    return found
-
-
-def _dtype(descr: object) -> np.dtype:
-    try:
-        dtype: np.dtype = np.lib.format.descr_to_dtype(descr)  # type: ignore[arg-type]
-    except Exception as error:
-        raise ValueError("its type is none of NumPy's") from error
-    return dtype
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    if not isinstance(value, tuple) or len(value) > 64:
-        raise ValueError("its shape is no tuple")
-    if not all(type(size) is int and size >= 0 for size in value):
-        raise ValueError("a dimension is no number")
-    return value
 
 
 def _array_artifact(storage: Storage) -> Artifact:
@@ -202,7 +147,12 @@ def _details(array: Array) -> list[tuple[str, str]]:
 
 
 def _hazards(arrays: Sequence[Array]) -> Iterator[Hazard]:
-    return (pickle_hazard(array.tensor.path) for array in arrays if array.is_pickle)
+    for array in arrays:
+        if array.is_pickle:
+            yield pickle_hazard(array.tensor.path)
+        elif array.values is None and array.problem:
+            reason = f"It cannot be read, but may hold Python objects: {array.problem}"
+            yield Hazard(HazardKind.NOT_SCANNED, array.tensor.path, reason)
 
 
 def _notes(arrays: Sequence[Array]) -> Iterator[str]:

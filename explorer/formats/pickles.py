@@ -6,9 +6,13 @@ import itertools
 from collections.abc import Iterator
 
 from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.npy_header import MAGIC, array_values
+from explorer.formats.pickle_walk import calls_code
 from explorer.formats.storage import Storage, walk
 
 _ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
+_ARRAY_ENDINGS = (".npy", ".npz")
+_ZIP_MAGIC = b"PK"
 _PROTOCOLS = range(2, 6)
 _OPCODES = b"\x95(}])]cXUCBKMJGNqh\x8a\x8b\x8c\x88\x89\x8f"
 """Those that a pickle begins with behind its protocol: a frame, a mark, a value or a name."""
@@ -25,9 +29,22 @@ def is_pickle_name(name: str) -> bool:
 def is_pickle(head: bytes) -> bool:
     """Whether first bytes are those of a pickle of protocol 2 to 5: its opcode PROTO and number.
 
-    Protocols 0 and 1 are known by their names alone. Source: CPython's ``Lib/pickletools.py``.
+    Source: CPython's ``Lib/pickletools.py``.
     """
     return len(head) > 2 and head[0] == 0x80 and head[1] in _PROTOCOLS
+
+
+def taken_for_pickle(storage: Storage) -> bool:
+    """Whether a file is loaded as a pickle by its name or its bytes, whatever else it may be.
+
+    NumPy takes what begins like neither an array nor a zip archive for a pickle (``load`` in
+    ``numpy/lib/_npyio_impl.py``); what PyTorch packs into a zip archive is told as its member.
+    """
+    head = storage.read("", 0, len(MAGIC))
+    if head == MAGIC or head.startswith(_ZIP_MAGIC):
+        return False
+    is_named = storage.name.lower().endswith((*_ENDINGS, *_ARRAY_ENDINGS))
+    return is_named or is_pickle(head) or calls_code(storage)
 
 
 def pickle_hazard(where: str) -> Hazard:
@@ -53,10 +70,24 @@ def pickles_in(storage: Storage) -> Iterator[Hazard]:
 
 
 def _holds_pickle(storage: Storage, member: str, size: int) -> bool:
-    """A file of numbers may begin like a pickle, but seldom goes on and ends like one as well."""
     try:
-        head = storage.read(member, 0, 3)
-        begins = is_pickle(head) and head[2] in _OPCODES
-        return begins and storage.read(member, size - 1, 1) == _STOP
+        head = storage.read(member, 0, len(MAGIC))
+        if head == MAGIC:
+            return _holds_objects(storage, member)
+        return _is_whole(storage, member, head, size) or calls_code(storage, member)
     except (UnreadableArtifact, OSError):
         return False
+
+
+def _holds_objects(storage: Storage, member: str) -> bool:
+    """An array of objects is a pickle; one whose header cannot be read may be of such."""
+    try:
+        return array_values(storage, member).dtype.hasobject
+    except ValueError:
+        return True
+
+
+def _is_whole(storage: Storage, member: str, head: bytes, size: int) -> bool:
+    """A file of numbers may begin like a pickle, but seldom goes on and ends like one as well."""
+    begins = is_pickle(head) and head[2] in _OPCODES
+    return begins and storage.read(member, size - 1, 1) == _STOP

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from explorer.formats.artifact import Artifact, Node, NodeList, NodeType
-from explorer.formats.pickles import is_pickle, is_pickle_name, pickle_hazard
+from explorer.formats.pickles import taken_for_pickle
 from explorer.formats.storage import Storage
 from explorer.formats.text import bytes_text, count_text, printable_text
 
@@ -17,7 +17,6 @@ def open_unknown(storage: Storage, message: str, reasons: Mapping[str, str]) -> 
     """The file as it is. ``message`` says in plain words what it is, or is not."""
     head = storage.read("", 0, _SHOWN)
     size = storage.size() or 0
-    hazards = [pickle_hazard(storage.name)] if _is_pickle(storage.name, head) else []
     return Artifact(
         path=storage.uri,
         name=storage.name,
@@ -25,16 +24,11 @@ def open_unknown(storage: Storage, message: str, reasons: Mapping[str, str]) -> 
         format_name="Unknown file",
         size=size,
         root=_root(storage.name, size, head, reasons),
-        hazards=lambda: hazards,
         notes=(
-            _pickle_message(storage.name) if hazards else message,
+            _pickle_message(storage.name) if taken_for_pickle(storage) else message,
             *(f"{name}: {reason}" for name, reason in reasons.items()),
         ),
     )
-
-
-def _is_pickle(name: str, head: bytes) -> bool:
-    return is_pickle(head) or is_pickle_name(name)
 
 
 def _pickle_message(name: str) -> str:

@@ -1,13 +1,15 @@
-"""A zip archive behind a file of another format: what Keras makes of it, and what is told."""
+"""A file of two formats: what Keras and HDF5's library make of it, and what is told."""
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -83,3 +85,119 @@ def test_a_zip_in_a_tar_is_a_member_of_it(tmp_path: Path, opened: Open) -> None:
     assert zipfile.is_zipfile(path)
     artifact: Any = opened(path)
     assert (artifact.format, dangers(artifact)) == ("keras_archive", [])
+
+
+def test_a_zip_behind_a_tar_is_none_of_its_members(tmp_path: Path, opened: Open) -> None:
+    tar = pack_tar(tmp_path / "a.tar", {"m.keras": named("first", tmp_path / "m.keras")})
+    path = tmp_path / "both.keras"
+    path.write_bytes(tar.read_bytes() + named("second", tmp_path / "second.keras"))
+    assert keras.models.load_model(path).name == "second"
+    assert dangers(opened(path)) == [("two-formats", "both.keras")]
+
+
+def test_a_zip_at_the_end_of_a_tars_member_is_not_that_member(tmp_path: Path, opened: Open) -> None:
+    hidden = b"text " + named("second", tmp_path / "second.keras")
+    members = {"m.h5": named("first", tmp_path / "m.h5"), "notes.txt": hidden}
+    path = pack_tar(tmp_path / "both.keras", members)
+    assert keras.models.load_model(path).name == "second"
+    assert dangers(opened(path)) == [("two-formats", "both.keras")]
+
+
+def test_an_archive_whose_list_cannot_be_read_is_named(tmp_path: Path, opened: Open) -> None:
+    """Some versions of ``zipfile`` read the record of ZIP64 wherever it is said to be."""
+    second = named("second", tmp_path / "second.keras")
+    end = second.rfind(b"PK\5\6")
+    count, length, offset = struct.unpack_from("<H2L", second, end + 10)
+    wide = struct.pack(
+        "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, offset
+    ) + struct.pack("<4sLQL", b"PK\6\7", 0, 1 << 60, 1)
+    path = tmp_path / "both.keras"
+    first = named("first", tmp_path / "first.h5")
+    path.write_bytes(first + second[:end] + wide + b"PK\5\6" + b"\0" * 4 + b"\xff" * 12 + bytes(2))
+    artifact = opened(path)
+    assert (artifact.format, dangers(artifact)) == ("keras_hdf5", [("two-formats", "both.keras")])
+    assert "cannot be read" in scan(artifact)[0].message
+
+
+# HDF5 behind something else
+
+
+def hdf5_behind(path: Path, front: bytes) -> Path:
+    """A model whose user block is another file."""
+    size = 512
+    while size < len(front):
+        size *= 2
+    named("second", path.with_name("second.h5"))
+    with (
+        h5py.File(path.with_name("second.h5")) as model,
+        h5py.File(path, "w", userblock_size=size) as file,
+    ):
+        file.attrs.update(model.attrs)
+        for name in model:
+            model.copy(name, file)
+    with path.open("r+b") as file:
+        file.write(front)
+    return path
+
+
+def packed_hdf5(path: Path, folder: Path) -> Path:
+    """A Keras archive with a model in a stored member that begins at byte 512."""
+    extra = 512 - 30 - len("a.txt")
+    member = zipfile.ZipInfo("a.txt")
+    member.extra = struct.pack("<2H", 0xCAFE, extra - 4) + bytes(extra - 4)
+    named("first", folder / "first.keras")
+    with zipfile.ZipFile(path, "w") as archive, zipfile.ZipFile(folder / "first.keras") as first:
+        archive.writestr(member, named("second", folder / "second.h5"))
+        for name in first.namelist():
+            archive.writestr(name, first.read(name))
+    return path
+
+
+def model_in(path: Path) -> str:
+    with h5py.File(path) as file:
+        return str(file.attrs["model_config"])
+
+
+@pytest.mark.parametrize(("format", "name"), [("numpy", "m.npy"), ("tflite", "m.tflite")])
+def test_hdf5_behind_another_format_is_named(
+    format: str, name: str, beginnings: dict[str, bytes], tmp_path: Path, opened: Open
+) -> None:
+    path = hdf5_behind(tmp_path / name, beginnings[format])
+    assert "second" in model_in(path)
+    artifact = opened(path)
+    assert (artifact.format, dangers(artifact)) == (format, [("two-formats", name)])
+
+
+def test_hdf5_in_an_archive_that_is_read_instead_of_it_is_named(
+    tmp_path: Path, opened: Open
+) -> None:
+    members = {
+        "README.md": named("second", tmp_path / "second.h5"),
+        "m.keras": named("first", tmp_path / "first.keras"),
+    }
+    for path in (
+        pack_tar(tmp_path / "m.tar", members),
+        packed_hdf5(tmp_path / "m.keras", tmp_path),
+    ):
+        assert "second" in model_in(path)
+        artifact = opened(path)
+        assert artifact.format == "keras_archive"
+        assert dangers(artifact) == [("two-formats", path.name)]
+
+
+def test_hdf5_that_was_looked_at_is_no_second_format(tmp_path: Path, opened: Open) -> None:
+    alone = pack_tar(tmp_path / "m.tar", {"m.h5": named("only", tmp_path / "m.h5")})
+    named("only", tmp_path / "only.keras")
+    with zipfile.ZipFile(tmp_path / "only.keras") as archive:
+        names = sorted(archive.namelist(), reverse=True)
+        folder = pack_tar(tmp_path / "f.tar", {name: archive.read(name) for name in names})
+    for path in (alone, folder, hdf5_behind(tmp_path / "block.h5", b"notes")):
+        assert h5py.is_hdf5(path)
+        assert dangers(opened(path)) == []
+
+
+def test_a_zip_before_what_is_read_as_hdf5_is_named(tmp_path: Path, opened: Open) -> None:
+    path = packed_hdf5(tmp_path / "m.h5", tmp_path)
+    assert keras.models.load_model(path.rename(tmp_path / "m.keras")).name == "first"
+    artifact = opened((tmp_path / "m.keras").rename(path))
+    assert (artifact.format, dangers(artifact)) == ("keras_hdf5", [("two-formats", "m.h5")])

@@ -81,7 +81,7 @@ def test_a_pickle_is_recognised_and_not_loaded(tmp_path: Path, opened: Any, prot
     named.write_bytes(pickle.dumps(Trap(), protocol))
     bare = tmp_path / "model.h5"
     bare.write_bytes(named.read_bytes())
-    for path in (named, bare) if protocol >= 2 else (named,):
+    for path in (named, bare):
         artifact = opened(path)
         (hazard,) = artifact.hazards()
         assert (hazard.kind, hazard.where) == (HazardKind.PICKLE, path.name)

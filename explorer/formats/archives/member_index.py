@@ -53,7 +53,7 @@ class ArchiveStorage(Storage):
     _index: MemberIndex
 
     def __init__(self, outer: Storage) -> None:
-        self._outer = outer
+        self.outer = outer
         self.uri = outer.uri
         self.name = outer.name
         self.archives = outer.archives + 1

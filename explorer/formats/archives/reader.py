@@ -16,6 +16,7 @@ from explorer.formats.archives.unscanned import unscanned
 from explorer.formats.artifact import (
     Artifact,
     Hazard,
+    HazardKind,
     Node,
     NodeList,
     NodeType,
@@ -162,6 +163,7 @@ def _hazards(archive: Archive, artifact: Artifact, path: str) -> Iterator[Hazard
     told: set[str] = set()
     for hazard in artifact.hazards():
         told |= {joined(folder, hazard.where) for folder in (path, path.rpartition("/")[0])}
+        told |= {path} if hazard.kind is HazardKind.PICKLE else set()
         yield hazard
     yield from (hazard for hazard in pickles_in(archive) if hazard.where not in told)
 

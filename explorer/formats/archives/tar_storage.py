@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -21,6 +22,7 @@ from explorer.formats.storage import Storage, check_member
 from explorer.formats.system_errors import told
 
 GZIP_MAGIC = b"\x1f\x8b"
+_ZIP_MAGIC = b"PK\x03\x04"
 
 _BLOCK = 512
 _MAGIC = slice(257, 262)
@@ -86,6 +88,11 @@ class TarStorage(ArchiveStorage):
         found = self._members.get(member)
         return None if found is None else found.size
 
+    def offset(self, member: str) -> int | None:
+        """Where a member's bytes begin in the archive; ``None`` where it is compressed."""
+        found = self._members.get(member)
+        return None if found is None or self._inflated is not None else found.start
+
     def read(self, member: str = "", offset: int = 0, length: int | None = None) -> bytes:
         """Up to ``length`` bytes of a member from ``offset``."""
         with self.open(member) as file, told(f"{self.uri}/{member}"):
@@ -99,7 +106,7 @@ class TarStorage(ArchiveStorage):
             raise UnreadableArtifact(f"{self.name} has no member {member}.")
         if self._inflated is not None:
             return cast("IO[bytes]", self._inflated.part(found.start, found.size))
-        return cast("IO[bytes]", FilePart(self._outer.open(), found.start, found.size))
+        return cast("IO[bytes]", FilePart(self.outer.open(), found.start, found.size))
 
     def hazards(self) -> Iterator[Hazard]:
         """Members that lead out of the folder the archive is unpacked to, and devices."""
@@ -192,6 +199,22 @@ class TarStorage(ArchiveStorage):
 
 
 _EXTENSIONS = (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL)
+
+
+def end_of_members(storage: Storage) -> int:
+    """From where on a zip archive at the end of a plain tar archive is no member of it.
+
+    The last member may be one as a whole. Of a tar archive that cannot be read it is 0.
+    """
+    try:
+        with closing(TarStorage(storage)) as archive:
+            start, name = max(
+                ((archive.offset(n) or 0, n) for n in archive.names()), default=(0, "")
+            )
+            is_zip = bool(name) and archive.read(name, 0, len(_ZIP_MAGIC)) == _ZIP_MAGIC
+            return start + (archive.size(name) or 0) if is_zip else start
+    except UnreadableArtifact:
+        return 0
 
 
 def _damaged(outer: Storage, error: Exception) -> UnreadableArtifact:

@@ -8,12 +8,14 @@ from itertools import islice
 
 from explorer.formats.archives.opening import ARCHIVE_ENDINGS, Archive, is_archive
 from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.hdf5.superblock import superblock_offset
 from explorer.formats.model_folders import model_folders
 from explorer.formats.storage import walk
+from explorer.formats.two_formats import hdf5_hazard
 
 _MOST_WALKED = 100_000
 _MOST_READ = 1000
-
+_KERAS_WEIGHTS = ".weights.h5"
 _REASON = "This {what} in the archive was not looked at: it may hold anything. Scan {uri}/{path}."
 
 
@@ -26,6 +28,7 @@ def unscanned(archive: Archive, opened: Sequence[str]) -> Iterator[Hazard]:
     for path in sorted(models):
         if not _covers(opened, path):
             yield _hazard(archive, "model", path)
+    yield from _taken_for_hdf5(archive, opened)
     left = _MOST_READ
     for path, entry in islice(walk(archive), _MOST_WALKED):
         if entry.is_folder or path in models or _covers(opened, path):
@@ -38,6 +41,22 @@ def unscanned(archive: Archive, opened: Sequence[str]) -> Iterator[Hazard]:
 def _hazard(archive: Archive, what: str, path: str) -> Hazard:
     reason = _REASON.format(what=what, uri=archive.uri, path=path)
     return Hazard(HazardKind.NOT_SCANNED, path, reason)
+
+
+def _taken_for_hdf5(archive: Archive, opened: Sequence[str]) -> Iterator[Hazard]:
+    """A member that makes the whole archive an HDF5 file, unless it was looked at itself."""
+    offset = superblock_offset(archive.outer)
+    if not offset:
+        return
+    there = (path for path in archive.names() if archive.offset(path) == offset)
+    if not any(_is_opened(opened, path) for path in there):
+        yield hdf5_hazard(archive.name, offset)
+
+
+def _is_opened(opened: Sequence[str], path: str) -> bool:
+    """Whether a member is a model that was looked at, or the weights of a Keras folder that was."""
+    folder, _, name = path.rpartition("/")
+    return path in opened or (folder in opened and name.endswith(_KERAS_WEIGHTS))
 
 
 def _covers(opened: Sequence[str], path: str) -> bool:

@@ -10,7 +10,6 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
 from typing import IO, cast
 
@@ -57,23 +56,28 @@ def is_zip(head: bytes) -> bool:
     return head.startswith((LOCAL_HEADER, EMPTY_ARCHIVE))
 
 
-def appended_names(storage: Storage) -> list[str]:
-    """The members of a zip archive that stands at the end of a file of another format.
+def appended_names(storage: Storage, start: int = 0) -> list[str]:
+    """The members of a zip archive that ends a file of another format, which goes to ``start``.
 
-    None where there is no archive, or a damaged one, which nobody reads.
+    None where no archive ends there. Raises `UnreadableArtifact` where one does whose list cannot
+    be read here: programs differ in what they take for damage.
     """
     size = storage.size() or 0
-    tail = storage.read("", max(0, size - _LONGEST_END), _LONGEST_END)
-    if EMPTY_ARCHIVE not in tail:
+    start = max(start, size - _LONGEST_END)
+    tail = storage.read("", start, max(0, size - start))
+    end = tail.rfind(EMPTY_ARCHIVE)
+    if end < 0 or end + _END.size > len(tail):
         return []
-    with storage.open() as file, suppress(*_UNPACKING_ERRORS):
+    with storage.open() as file:
         try:
             _check_list(file, storage)
-        except OverLimit:
-            return ["more members than are read"]
-        with zipfile.ZipFile(file) as archive:
-            return archive.namelist()
-    return []
+            with zipfile.ZipFile(file) as archive:
+                return archive.namelist()
+        except _UNPACKING_ERRORS as error:
+            raise UnreadableArtifact(
+                f"{storage.name} ends like a zip archive, but its list of members is damaged "
+                f"({error}). Copy or download it again."
+            ) from error
 
 
 class ZipStorage(ArchiveStorage):
@@ -155,7 +159,7 @@ class ZipStorage(ArchiveStorage):
         return self._data_offset(info)
 
     def hazards(self) -> Iterator[Hazard]:
-        """Members that would be unpacked elsewhere, and those that would fill the disk."""
+        """Members that would be unpacked elsewhere or fill the disk, and those not looked into."""
         for name in self.escaping:
             yield Hazard(HazardKind.ESCAPING_MEMBER, name)
         expanding = list(self._expanding())
@@ -167,6 +171,8 @@ class ZipStorage(ArchiveStorage):
         for name, info in self._infos.items():
             if target := self._link_out(info):
                 yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
+            if reason := self._why_unread(info):
+                yield Hazard(HazardKind.NOT_SCANNED, name, reason)
 
     def _expanding(self) -> Iterator[Hazard]:
         for name, info in self._infos.items():
@@ -241,9 +247,9 @@ class ZipStorage(ArchiveStorage):
 
     def _in_place(self, info: zipfile.ZipInfo) -> IO[bytes]:
         start = self._data_offset(info)
-        if start + info.file_size > (self._outer.size() or 0):
+        if start + info.file_size > (self.outer.size() or 0):
             raise zipfile.BadZipFile("it ends after the end of the file")
-        return cast("IO[bytes]", FilePart(self._outer.open(), start, info.file_size))
+        return cast("IO[bytes]", FilePart(self.outer.open(), start, info.file_size))
 
     def _peek(self, info: zipfile.ZipInfo, offset: int, length: int) -> bytes:
         """A few bytes from the beginning, without unpacking the rest."""
@@ -264,23 +270,27 @@ class ZipStorage(ArchiveStorage):
         with self._lock:
             if info.filename not in self._inflated:
                 self._inflated[info.filename] = Inflated(
-                    self._outer.open(), start, info.compress_size, DEFLATE, info.filename
+                    self.outer.open(), start, info.compress_size, DEFLATE, info.filename
                 )
             return self._inflated[info.filename]
 
     def _refuse_method(self, info: zipfile.ZipInfo) -> None:
+        if reason := self._why_unread(info):
+            raise OverLimit(reason)
+
+    def _why_unread(self, info: zipfile.ZipInfo) -> str:
+        """Why a member is not read at all; empty where it is."""
         name = f"{info.filename} in {self.name}"
         if info.flag_bits & 1:
-            raise OverLimit(
-                f"{name} is encrypted. Unpack the archive with its password; open what is in it."
-            )
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            number = info.compress_type
-            method = _METHODS.get(number, f"method {number}")
-            raise OverLimit(
-                f"{name} is compressed by {method}, which is not read here. Unpack the archive and "
-                "open what is in it, or pack it again by the usual method, deflate."
-            )
+            return f"{name} is encrypted. Unpack the archive with its password; open what is in it."
+        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return ""
+        number = info.compress_type
+        method = _METHODS.get(number, f"method {number}")
+        return (
+            f"{name} is compressed by {method}, which is not read here. Unpack the archive and "
+            "open what is in it, or pack it again by the usual method, deflate."
+        )
 
     def _refuse_bomb(self, info: zipfile.ZipInfo) -> None:
         if is_bomb(info.compress_size, info.file_size):
