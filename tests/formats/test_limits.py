@@ -196,3 +196,50 @@ def test_arrays_packed_in_a_way_that_is_not_read(method: int, tmp_path: Path, op
         archive.write(tmp_path / "a.npz", "a.npz")
     outer = opened(tmp_path / "outer.zip")
     assert "It holds a.npz. a.npz in outer.zip is compressed by" in outer.notes[0]
+
+
+def test_shards_that_are_all_missing_are_told_in_one_note(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "parts.weights.json"
+    several = keras.Sequential([keras.Input((3,)), *(keras.layers.Dense(3) for _ in range(6))])
+    several.save_weights(path, max_shard_size=50 / (1 << 30))
+    shards = sorted(file.name for file in tmp_path.glob("*.h5"))
+    for name in shards:
+        (tmp_path / name).unlink()
+    with pytest.raises(Exception, match=r"No such file|Unable to"):
+        several.load_weights(path)
+    (note,) = opened(path).notes
+    assert note.startswith(f"{len(shards)} shards cannot be read, which hold weights of ")
+    assert f": {', '.join(shards[:6])}" in note
+
+
+def test_very_many_missing_shards_take_no_time_each(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "parts.weights.json"
+    weight_map = {f"/d{n}/vars": f"parts_{n:05}.weights.h5" for n in range(20_000)}
+    path.write_text(json.dumps({"weight_map": weight_map}))
+    artifact = opened(path)
+    assert "20,000 shards cannot be read" in artifact.notes[0]
+    assert sum(bool(check.problem) for check in artifact.checks()) == 20_000
+
+
+def tensorflow_js(path: Path, groups: int, files: int) -> Path:
+    weight = {"name": "w", "shape": [1], "dtype": "float32"}
+    group = {"paths": [f"{number}.bin" for number in range(files)], "weights": [weight]}
+    path.write_text(json.dumps({"modelTopology": {}, "weightsManifest": [group] * groups}))
+    return path
+
+
+def test_very_many_missing_files_of_tensorflow_js(tmp_path: Path, opened: Open) -> None:
+    artifact = opened(tensorflow_js(tmp_path / "model.json", 1, 10_000))
+    assert artifact.notes == (
+        "10,000 files, which hold weights, are not there: 0.bin, 1.bin, 2.bin, 3.bin, 4.bin, 5.bin "
+        "and 9,994 more. Copy them beside the model.",
+    )
+    assert sum(bool(check.problem) for check in artifact.checks()) == 10_001
+
+
+@pytest.mark.parametrize(("groups", "files", "what"), [(1, 10_001, "files"), (10_001, 0, "groups")])
+def test_more_files_of_tensorflow_js_than_any_model_has(
+    groups: int, files: int, what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(OverLimit, match=f"lists 10,001 {what} of weights"):
+        open_artifact(str(tensorflow_js(tmp_path / "model.json", groups, files)))

@@ -34,7 +34,7 @@ from explorer.formats.keras.weights_store import Hdf5Weights, Labelled
 from explorer.formats.model_folders import model_folders
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
-from explorer.formats.text import count_text
+from explorer.formats.text import count_text, listed
 
 _INDEX = ".weights.json"
 _SHARD = re.compile(r"(.+)_\d{5}\.weights\.h5")
@@ -42,25 +42,17 @@ _ENDING = ".weights.h5"
 _PEEK = 4096
 _LARGEST_INDEX = 8 << 20
 _MOST_SHARDS = 500
+_MOST_NOTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """A parsed index; ``shards`` are the names of the files by what lies in them."""
+    """A parsed index; ``places`` are what lies in each file, in the order of writing."""
 
     folder: Storage
     name: str
     value: Mapping[str, Any]
-    shards: Mapping[str, Sequence[str]]
-
-    @property
-    def places(self) -> dict[str, list[str]]:
-        """What lies in each file, in the order of writing."""
-        found: dict[str, list[str]] = {}
-        for place, names in self.shards.items():
-            for name in names:
-                found.setdefault(name, []).append(place)
-        return found
+    places: Mapping[str, Sequence[str]]
 
 
 def match(storage: Storage) -> Match | None:
@@ -99,8 +91,11 @@ def _read(folder: Storage, name: str) -> _Index | None:
         return None
     value = parse_object(folder.read(name)) or {}
     found = value.get("weight_map")
-    shards = {p: _names(n) for p, n in found.items()} if isinstance(found, dict) else {}
-    return _Index(folder, name, value, shards) if any(shards.values()) else None
+    places: dict[str, list[str]] = {}
+    for place, names in found.items() if isinstance(found, dict) else ():
+        for file in _names(names):
+            places.setdefault(file, []).append(place)
+    return _Index(folder, name, value, places) if places else None
 
 
 def _names(value: Any) -> list[str]:
@@ -205,13 +200,30 @@ class _Sharded:
         return sorted(place for place in groups if place.rpartition("/")[0] not in groups)
 
     def _notes(self) -> Iterator[str]:
-        for name, reason in self._missing.items():
-            places = self._index.places[name]
-            listed = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
-            objects = count_text(len(places), "object")
-            yield f"{name} cannot be read, which holds weights of {objects} ({listed}): {reason}"
+        if len(self._missing) > _MOST_NOTED:
+            yield self._many_missing()
+        else:
+            yield from map(self._missing_note, self._missing)
         for shard in self._shards.values():
             yield from shard.notes
+
+    def _missing_note(self, name: str) -> str:
+        places = self._index.places[name]
+        some = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
+        objects = count_text(len(places), "object")
+        return (
+            f"{name} cannot be read, which holds weights of {objects} ({some}): "
+            f"{self._missing[name]}"
+        )
+
+    def _many_missing(self) -> str:
+        names = [*self._missing]
+        objects = len({place for name in names for place in self._index.places[name]})
+        return (
+            f"{len(names):,} shards cannot be read, which hold weights of "
+            f"{count_text(objects, 'object')}: {listed(names)}. The first: "
+            f"{self._missing[names[0]]}"
+        )
 
     def _hazards(self) -> Iterator[Hazard]:
         for name in self._index.places:

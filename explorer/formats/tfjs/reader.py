@@ -54,14 +54,15 @@ from explorer.formats.nodes import signature_node, tensor_nodes
 from explorer.formats.registry import Match
 from explorer.formats.schema import tensor_pb2
 from explorer.formats.storage import Storage
-from explorer.formats.text import count_text
-from explorer.formats.tfjs.weights import Group
+from explorer.formats.text import count_text, listed
+from explorer.formats.tfjs.weights import Group, file_names
 
 MODEL_FILE = "model.json"
 
 _PEEK = 4096
 _KEYS = (b'"modelTopology"', b'"weightsManifest"')
-_MOST_GROUPS = 10_000
+_MOST = 10_000
+_MOST_NOTED = 3
 
 
 def match(storage: Storage) -> Match | None:
@@ -134,10 +135,19 @@ class _Model:
 
     @cached_property
     def groups(self) -> Sequence[Group]:
-        """The weights."""
+        """The weights. Raises `OverLimit`."""
         folder = self.storage if self.storage.is_folder else self.storage.parent()
-        entries = list(_objects(self.value.get("weightsManifest")))[:_MOST_GROUPS]
+        entries = list(_objects(self.value.get("weightsManifest")))
+        self._check_count(len(entries), "groups")
+        self._check_count(sum(len(file_names(entry)) for entry in entries), "files")
         return [Group(folder, entry) for entry in entries]
+
+    def _check_count(self, count: int, what: str) -> None:
+        if count > _MOST:
+            raise OverLimit(
+                f"{self.member or self.storage.name} lists {count:,} {what} of weights, and no "
+                f"more than {_MOST:,} are read, as no model has so many; be careful with this file."
+            )
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -240,8 +250,7 @@ class _Model:
     def notes(self) -> Iterator[str]:
         """What is missing or damaged."""
         for group in self.groups:
-            for name in group.shards.missing:
-                yield f"{name}, which holds weights, is not there. Copy it beside the model."
+            yield from _missing(group.shards.missing)
             if not group.shards.missing:
                 damaged = [weight for weight in group.weights if weight.problem]
                 yield from (f"{w.tensor.path} cannot be read: {w.problem}" for w in damaged)
@@ -267,6 +276,17 @@ class _Model:
         nodes += [_group_node(group) for group in self.groups]
         rest = {k: v for k, v in self.value.items() if isinstance(v, dict) and k != "modelTopology"}
         return [*nodes, *(_json_node(key, value) for key, value in rest.items())]
+
+
+def _missing(names: Sequence[str]) -> Iterator[str]:
+    if len(names) > _MOST_NOTED:
+        yield (
+            f"{len(names):,} files, which hold weights, are not there: {listed(names)}. Copy them "
+            "beside the model."
+        )
+        return
+    for name in names:
+        yield f"{name}, which holds weights, is not there. Copy it beside the model."
 
 
 def _json_node(name: str, value: Any) -> Node:

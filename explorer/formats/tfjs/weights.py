@@ -71,12 +71,13 @@ class Weight:
 
 
 class Shards:
-    """The files of a group as one row of bytes; those that are missing have no length known."""
+    """The files of a group as one row of bytes; ``missing`` ones have no length known."""
 
     def __init__(self, folder: Storage | None, names: Sequence[str]) -> None:
         self._folder = folder
         self.names = names
         self.sizes = [self._size(name) for name in names]
+        self.missing = [n for n, size in zip(names, self.sizes, strict=True) if size is None]
         self._ends = list(accumulate(size or 0 for size in self.sizes))
 
     def _size(self, name: str) -> int | None:
@@ -84,11 +85,6 @@ class Shards:
             return None if self._folder is None else self._folder.size(name)
         except (OSError, UnreadableArtifact):  # a name that leads out of the folder
             return None
-
-    @property
-    def missing(self) -> list[str]:
-        """The files that are not there."""
-        return [name for name, size in zip(self.names, self.sizes, strict=True) if size is None]
 
     @property
     def total(self) -> int:
@@ -130,9 +126,8 @@ class Group:
     """One entry of the manifest: weights by their places in its files."""
 
     def __init__(self, folder: Storage | None, entry: Mapping[str, Any]) -> None:
-        paths, specs = entry.get("paths"), entry.get("weights")
-        names = [p for p in paths if isinstance(p, str)] if isinstance(paths, list) else []
-        self.shards = Shards(folder, names)
+        specs = entry.get("weights")
+        self.shards = Shards(folder, file_names(entry))
         self.end = 0
         self._texts_read = 0
         self.weights = [
@@ -213,9 +208,8 @@ class Group:
 
     def checks(self) -> Iterator[Check]:
         """Whether the files are there, and hold as many bytes as the weights take."""
-        for name in self.shards.names:
-            missing = name in self.shards.missing
-            yield Check("shard present", name, f"{name} is not there." if missing else "")
+        for name, size in zip(self.shards.names, self.shards.sizes, strict=True):
+            yield Check("shard present", name, f"{name} is not there." if size is None else "")
         if not self.shards.missing:
             yield Check("byte count", ", ".join(self.shards.names[:3]), self._wrong_total())
         for weight in self.weights:
@@ -228,6 +222,12 @@ class Group:
             f"The weights of this group take {self.end:,} bytes, but its files hold "
             f"{self.shards.total:,}."
         )
+
+
+def file_names(entry: Mapping[str, Any]) -> list[str]:
+    """The files that an entry of the manifest names."""
+    paths = entry.get("paths")
+    return [p for p in paths if isinstance(p, str)] if isinstance(paths, list) else []
 
 
 def _read_texts(shards: Shards, start: int, count: int) -> tuple[list[bytes], int]:
