@@ -6,6 +6,8 @@ Source: ``numpy/lib/_format_impl.py`` (NEP 1).
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,7 +47,9 @@ def array_values(storage: Storage, member: str) -> RawValues:
     )
 
 
-def _parsed(text: str) -> dict[str, object]:
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Mapping[str, object]:
+    """What a header says; many arrays of one archive have the same."""
     try:
         found = ast.literal_eval(text.strip())
     except _DEEPEST_PARSE_ERRORS as error:
