@@ -12,6 +12,7 @@ from explorer.formats.artifact import Shape
 
 _UNITS = ("KB", "MB", "GB", "TB")
 _LISTED = 6
+_MOST_DIMENSIONS = 32
 _JOINERS = "\u200c\u200d"
 """They part and join letters in Persian and in the scripts of India, and make up some emoji."""
 _BLANKS = frozenset("\u034f\u115f\u1160\u3164\uffa0")
@@ -64,15 +65,21 @@ def shape_text(shape: Shape) -> str:
     """``(None, 32)`` becomes ``? × 32``; a scalar is ``scalar``, an unknown rank ``unknown``."""
     if shape is None:
         return "unknown"
-    return " × ".join("?" if d is None else str(d) for d in shape) or "scalar"
+    return " × ".join(_sizes(shape)) or "scalar"
 
 
 def tuple_text(shape: Shape) -> str:
     """``(None, 32)`` becomes ``(?, 32)``, ``(8,)`` stays; an unknown rank is ``unknown``."""
     if shape is None:
         return "unknown"
-    sizes = ["?" if d is None else str(d) for d in shape]
+    sizes = _sizes(shape)
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def _sizes(shape: Sequence[int | None]) -> list[str]:
+    more = len(shape) - _MOST_DIMENSIONS
+    sizes = ["?" if d is None else str(d) for d in shape[:_MOST_DIMENSIONS]]
+    return sizes if more <= 0 else [*sizes, f"… {more:,} more"]
 
 
 def dtype_text(dtype: np.dtype) -> str:

@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from explorer.formats.text import visible
+from explorer.formats.text import shape_text, tuple_text, visible
 
 _SHAPELESS = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 _BLANK = re.compile("(HALFWIDTH )?HANGUL .*FILLER|COMBINING GRAPHEME JOINER")
@@ -48,3 +48,9 @@ def test_what_hides_or_turns_text_is_seen() -> None:
     hidden = "a\u200bb\u200fc\u061cd\ufeffe\U000e0041f\u202eg\x1b[31m\n"
     expected = r"a\u200bb\u200fc\u061cd\ufeffe\U000e0041f\u202eg\x1b[31m\x0a"
     assert visible(hidden) == expected
+
+
+def test_a_shape_of_very_many_dimensions_is_shortened() -> None:
+    assert tuple_text((1,) * 32) == str((1,) * 32)
+    assert tuple_text((None,) * 254) == f"({'?, ' * 32}… 222 more)"
+    assert shape_text((2,) * 33) == "2 × " * 32 + "… 1 more"

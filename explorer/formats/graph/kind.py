@@ -8,7 +8,6 @@ from contextlib import suppress
 from itertools import islice
 
 from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.graph.stored_graph import node_at
 from explorer.formats.protobuf.text_file import first_field, text_file
 from explorer.formats.protobuf.wire import BYTES, VARINT, Field, ProtoFile, Span, Wire, WireError
 from explorer.formats.schema import saved_model_pb2 as pb
@@ -80,7 +79,7 @@ def _is_graph(wire: Wire, span: Span) -> bool:
 
 
 def _is_node(wire: Wire, span: Span) -> bool:
-    node = node_at(wire, span)
+    node, _ = wire.split(span, pb.NodeDef, (pb.NodeDef.ATTR_FIELD_NUMBER,))
     return bool(_NAME.fullmatch(node.name) and _OP.fullmatch(node.op))
 
 

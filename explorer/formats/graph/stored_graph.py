@@ -12,6 +12,7 @@ from functools import cached_property, partial
 
 from explorer.formats.artifact import GraphOp, Tensor
 from explorer.formats.graph.tensor_proto import VALUE_FIELDS, tensor_at
+from explorer.formats.graph.tf_types import dtype_name
 from explorer.formats.protobuf.wire import BYTES, ProtoFile, Span, Spans, Wire
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.schema.tensor_pb2 import TensorProto, VersionDef
@@ -19,6 +20,7 @@ from explorer.formats.schema.tensor_pb2 import TensorProto, VersionDef
 _WHOLE = 1 << 14
 _MOST_FUNCTIONS = 50_000
 """The largest models have a few thousand; each of them takes memory before it is looked at."""
+_MOST_ATTRIBUTES = 10_000
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _NODE, _LIBRARY = pb.GraphDef.NODE_FIELD_NUMBER, pb.GraphDef.LIBRARY_FIELD_NUMBER
@@ -70,6 +72,13 @@ class StoredNodes:
                     tensor = self._constant(wire, span)
                     if tensor is not None:
                         yield tensor
+
+    def holds_weights(self) -> bool:
+        """Whether any constant is an array of real numbers."""
+        with self.file.wire() as wire:
+            nodes = (node_at(wire, span) for span in self._likely_constants)
+            values = (node.attr["value"].tensor for node in nodes if node.op == "Const")
+            return any(t.tensor_shape.dim and dtype_name(t.dtype) in _FLOATS for t in values)
 
     def ops(self, where: str) -> Iterator[GraphOp]:
         """The operations. Raises `UnreadableArtifact`."""
@@ -202,7 +211,8 @@ class StoredGraph:
 
     def holds_weights(self) -> bool:
         """Whether any constant is an array of real numbers."""
-        return any(t.shape and t.dtype in _FLOATS for t in self.constants())
+        parts = [self.nodes, *(function.nodes for function in self.functions)]
+        return any(nodes.holds_weights() for nodes in parts)
 
     def ops(self) -> Iterator[GraphOp]:
         """Every operation of the main graph and the functions."""
@@ -300,6 +310,7 @@ def node_at(wire: Wire, span: Span) -> pb.NodeDef:
     if span.size <= _WHOLE:
         return wire.message(span, pb.NodeDef)
     node, apart = wire.split(span, pb.NodeDef, (_ATTR,))
+    wire.check_count(len(apart[_ATTR]), "attributes of one operation", _MOST_ATTRIBUTES)
     for entry in apart[_ATTR]:
         key, value = map_entry(wire, entry)
         if value is not None:

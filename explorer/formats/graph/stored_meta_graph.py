@@ -25,7 +25,10 @@ _ASSETS = "saved_model_assets"
 _VARIABLES = "variables"
 _VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
 _MOST_META_GRAPHS = 1_000
+_MOST_TAGS = 100
 _MOST_SIGNATURES = 10_000
+_MOST_SIGNATURE_TENSORS = 50_000
+_MOST_ASSETS = 10_000
 _INIT_COLLECTIONS = {"saved_model_main_op": "main op", "legacy_init_op": "legacy init op"}
 
 
@@ -108,12 +111,24 @@ def meta_graph_at(file: ProtoFile, wire: Wire, span: Span, prefix: str = "") -> 
     Raises `WireError`.
     """
     message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
-    wire.check_count(len(message.signature_def), "signatures", _MOST_SIGNATURES)
+    _check_counts(wire, message)
     graphs = apart[_GRAPH]
     where = f"meta graph [{', '.join(message.meta_info_def.tags)}]"
     assets = {producer(asset.tensor_info.name) for asset in _assets(message)}
     graph = StoredGraph(file, graphs[0] if graphs else Span(0, 0), where, prefix, assets)
     return StoredMetaGraph(message, graph)
+
+
+def _check_counts(wire: Wire, message: pb.MetaGraphDef) -> None:
+    """Raise `OverLimit` where there is more to list than any model has."""
+    signatures = message.signature_def.values()
+    taken = sum(len(s.inputs) + len(s.outputs) + len(s.defaults) for s in signatures)
+    packed = _ASSETS in message.collection_def and message.collection_def[_ASSETS].any_list.value
+    assets = len(message.asset_file_def) + len(packed or ())
+    wire.check_count(len(message.meta_info_def.tags), "tags", _MOST_TAGS)
+    wire.check_count(len(signatures), "signatures", _MOST_SIGNATURES)
+    wire.check_count(taken, "inputs and outputs of signatures", _MOST_SIGNATURE_TENSORS)
+    wire.check_count(assets, "assets", _MOST_ASSETS)
 
 
 def _assets(message: pb.MetaGraphDef) -> list[pb.AssetFileDef]:

@@ -23,7 +23,7 @@ from explorer.formats.artifact import (
     TensorUnreadable,
     UnreadableArtifact,
 )
-from explorer.formats.graph.tf_types import dtype_name, numpy_dtype, shape_of
+from explorer.formats.graph.tf_types import MOST_DIMENSIONS, dtype_name, numpy_dtype, shape_of
 from explorer.formats.protobuf.wire import BYTES, FIXED32, FIXED64, Field, ProtoFile, Span, Wire
 from explorer.formats.schema import tensor_pb2 as pb
 from explorer.formats.selection import check_inflated, leading_run
@@ -54,12 +54,18 @@ _BITS = ("half_val",)
 _PAIRS = ("scomplex_val", "dcomplex_val")
 _AS_READ = {"float_val": "<f4", "double_val": "<f8", "uint64_val": "<u8"}
 _AS_READ |= {"scomplex_val": "<f4", "dcomplex_val": "<f8"}
+_KEPT = 1 << 7
+_FEW = 1 << 10
+"""Bytes that are sooner parsed than stepped over."""
 _AGAIN = "The file is damaged; copy it again from where it was written."
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """Where a tensor's message and, if it has any, its ``tensor_content`` are in a file."""
+    """Where a tensor's message and, if it has any, its ``tensor_content`` are in a file.
+
+    A very small message is ``kept``: a graph has many, and each read opens the file again.
+    """
 
     file: ProtoFile
     path: str
@@ -67,14 +73,16 @@ class _Stored:
     shape: Shape
     message: Span
     content: Span | None
+    kept: bytes | None
 
 
 def tensor_at(wire: Wire, file: ProtoFile, span: Span, path: str) -> Tensor:
     """The tensor whose ``TensorProto`` is at ``span``. Raises `WireError`."""
     values = [field for field in wire.fields(span) if field.tag in VALUE_FIELDS]
-    about, _ = wire.split(span, pb.TensorProto, VALUE_FIELDS)
+    about = _described(wire, span)
     content = next((f.span for f in values if f.tag == _CONTENT and f.wire == BYTES), None)
-    stored = _Stored(file, path, about.dtype, shape_of(about.tensor_shape), span, content)
+    kept = wire.bytes(span) if span.size <= _KEPT else None
+    stored = _Stored(file, path, about.dtype, shape_of(about.tensor_shape), span, content, kept)
     size = sum(field.span.size for field in values)
     return Tensor(
         path,
@@ -86,6 +94,13 @@ def tensor_at(wire: Wire, file: ProtoFile, span: Span, path: str) -> Tensor:
         partial(_read, stored),
         packed=size,
     )
+
+
+def _described(wire: Wire, span: Span) -> pb.TensorProto:
+    """A tensor's type and shape, and its values too where they are few."""
+    if span.size <= _FEW:
+        return wire.message(span, pb.TensorProto)
+    return wire.split(span, pb.TensorProto, VALUE_FIELDS)[0]
 
 
 def _whole_size(stored: _Stored, fields: list[Field], size: int) -> int:
@@ -121,7 +136,10 @@ def _read(stored: _Stored, selection: Selection) -> np.ndarray:
 def _selected(stored: _Stored, selection: Selection) -> np.ndarray:
     shape = stored.shape
     if shape is None or None in shape:
-        raise TensorUnreadable(f"{stored.path} has no complete shape. {_AGAIN}")
+        raise TensorUnreadable(
+            f"{stored.path} has no complete shape, or one of more than {MOST_DIMENSIONS} "
+            f"dimensions. {_AGAIN}"
+        )
     known = tuple(size or 0 for size in shape)
     if stored.content is not None and stored.content.size:
         return _raw(stored, stored.content, known, selection)
@@ -155,7 +173,9 @@ def _raw(
 
 def _values(stored: _Stored) -> np.ndarray:
     """The values that are in the field for the type, one after another."""
-    data = stored.file.read(stored.message.start, stored.message.size)
+    data = stored.kept
+    if data is None:
+        data = stored.file.read(stored.message.start, stored.message.size)
     values = _listed(pb.TensorProto.FromString(data))
     if values is None:
         raise TensorUnreadable(

@@ -17,6 +17,8 @@ _NAMES: dict[int, str] = {
     code: _RENAMED.get(name[3:], name[3:].lower()) for name, code in tensor_pb2.DataType.items()
 }
 _FIRST_REFERENCE = 100
+MOST_DIMENSIONS = 254
+"""``TensorShape::MaxDimensions`` in ``tensorflow/core/framework/tensor_shape.h``."""
 _WITH_ML_DTYPES = ("bfloat16", "float8", "float4", "int4", "uint4", "int2", "uint2")
 _WITHOUT_NUMBERS = ("invalid", "string", "resource", "variant")
 
@@ -50,7 +52,10 @@ def _dtype(name: Any) -> np.dtype:
 
 
 def shape_of(shape: tensor_pb2.TensorShapeProto) -> Shape:
-    """The dimensions of a message, ``None`` for an unknown one or for an unknown rank."""
-    if shape.unknown_rank:
+    """The dimensions of a message, ``None`` for an unknown one or for an unknown rank.
+
+    More than TensorFlow itself takes are no shape either.
+    """
+    if shape.unknown_rank or len(shape.dim) > MOST_DIMENSIONS:
         return None
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar, overload
 
 from google.protobuf.message import DecodeError, Message
 
-from explorer.formats.artifact import UnreadableArtifact
+from explorer.formats.artifact import OverLimit, UnreadableArtifact
 from explorer.formats.protobuf.varint import varint
 from explorer.formats.storage import Storage
 
@@ -200,9 +200,9 @@ class Wire:
         return self.bytes(span).decode("utf-8", "backslashreplace")
 
     def check_count(self, count: int, what: str, most: int) -> None:
-        """Raise `UnreadableArtifact` where there are more of something than any model has."""
+        """Raise `OverLimit` where there are more of something than any model has."""
         if count > most:
-            raise UnreadableArtifact(
+            raise OverLimit(
                 f"{self.source.name} has {count:,} {what}, and no more than {most:,} are read, as "
                 "no model has so many; be careful with this file."
             )
@@ -279,6 +279,8 @@ class ProtoFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
+        if not length:
+            return b""
         if self._memory is not None:
             return self._memory.read(offset, length)
         return self.storage.read(self.member, offset, length)
