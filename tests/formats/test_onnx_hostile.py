@@ -199,3 +199,15 @@ def test_a_model_of_tens_of_thousands_of_operators_opens(tmp_path: Path, opened:
     ops = opened(tmp_path / "model.onnx").ops()
     theirs = onnx.load(tmp_path / "model.onnx").graph.node
     assert [op.name for op in ops] == [node.output[0] for node in theirs]
+
+
+def test_a_tensor_of_more_dimensions_than_any_is_damaged(tmp_path: Path, opened: Any) -> None:
+    outside = external("elsewhere", "../secret.bin")
+    outside.dims.extend([1] * 254)
+    most = TensorProto(name="most", data_type=TensorProto.FLOAT, dims=[1] * 254, float_data=[1.0])
+    onnx.save(model_with(initializer=[outside, most]), tmp_path / "model.onnx")
+    artifact = opened(tmp_path / "model.onnx")
+    assert [t.shape for t in artifact.tensors()] == [None, tuple(most.dims)]
+    problems = [check.problem for check in artifact.checks() if check.problem]
+    assert "it declares 255 dimensions, as no tensor has." in problems
+    assert {f.rule for f in scan(artifact) if f.severity.value == "danger"} == {"external-storage"}
