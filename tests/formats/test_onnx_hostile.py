@@ -158,6 +158,7 @@ _MANY = {
     "initializers": message(5, b"") * 100_001,
     "inputs": message(11, b"") * 100_001,
     "graphs": message(1, _GRAPH_ATTRIBUTE * 100_001),
+    "attributes": message(1, message(5, b"") * 30_000) * 40,
     "fields": message(13, b"") * 1_000_001,
 }
 

@@ -99,7 +99,7 @@ class Survey:
         return [inner for span in body.parts[NODES] for inner in self._read_node(span, body)]
 
     def _read_node(self, span: Span, body: Body) -> Iterator[Body]:
-        node, attributes = _node(self._wire, span)
+        node, attributes = operator_at(self._wire, span)
         name = node_name(node)
         self.ops.append(GraphOp(self._op_of(node), name, body.where))
         for attribute in attributes:
@@ -140,11 +140,12 @@ def node_name(node: NodeProto) -> str:
     return node.name or ", ".join(node.output)
 
 
-def _node(wire: BoundedWire, span: Span) -> tuple[NodeProto, Iterable[_Held]]:
+def operator_at(wire: BoundedWire, span: Span) -> tuple[NodeProto, Iterable[_Held]]:
     """An operator with its attributes, if any of these holds tensors or graphs."""
     if span.size <= _SMALL:
         with suppress(WireError):  # of graphs in graphs too deep to be parsed at once
             whole = wire.message(span, NodeProto)
+            wire.walked(len(whole.attribute))
             if not any(map(_holds, whole.attribute)):
                 return whole, ()
     node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))

@@ -27,10 +27,14 @@ class BoundedWire(Wire):
     def fields(self, span: Span) -> Iterator[Field]:
         """The fields of the message in ``span``, in file order. Raises `WireError`."""
         for field in super().fields(span):
-            self._fields_walked += 1
-            if self._fields_walked > _MOST_FIELDS:
-                raise self.over(f"has more than {_MOST_FIELDS:,} fields")
+            self.walked(1)
             yield field
+
+    def walked(self, fields: int) -> None:
+        """Count the fields that have been looked at."""
+        self._fields_walked += fields
+        if self._fields_walked > _MOST_FIELDS:
+            raise self.over(f"has more than {_MOST_FIELDS:,} fields")
 
     def take(self, parts: int) -> None:
         """Count what the model is made of."""

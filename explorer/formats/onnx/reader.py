@@ -36,6 +36,7 @@ from explorer.formats.onnx.bodies import (
     Survey,
     graph_body,
     node_name,
+    operator_at,
 )
 from explorer.formats.onnx.bounded import BoundedWire
 from explorer.formats.onnx.external import ExternalFiles
@@ -303,24 +304,31 @@ class _Operators:
 
     def page(self, start: int, stop: int) -> list[Node]:
         """Children ``start`` to ``stop`` (exclusive)."""
-        with self._file.wire() as wire:
-            return [_operator_node(wire, span) for span in self._spans[start:stop]]
+        with self._file.wire() as plain:
+            wire = BoundedWire(plain.source)
+            spans = self._spans[start:stop]
+            return [_operator_node(self._file, operator_at(wire, s)[0], s) for s in spans]
 
 
-def _operator_node(wire: Wire, span: Span) -> Node:
-    node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))
-    attributes = [wire.split(part, AttributeProto, HELD)[0] for part in parts[ATTRIBUTES]]
+def _operator_node(file: ProtoFile, node: NodeProto, span: Span) -> Node:
     return Node(
         node_name(node) or node.op_type,
         NodeType.FUNCTION,
         kind=_qualified(node.domain, node.op_type),
         summary=f"{len(node.input)} in → {len(node.output)} out",
-        attributes=lambda: [
-            ("inputs", ", ".join(node.input)),
-            ("outputs", ", ".join(node.output)),
-            *((a.name, _attribute_text(a)) for a in attributes),
-        ],
+        attributes=partial(_operator_attributes, file, span),
     )
+
+
+def _operator_attributes(file: ProtoFile, span: Span) -> list[tuple[str, str]]:
+    with file.wire() as wire:
+        node, parts = wire.split(span, NodeProto, (ATTRIBUTES,))
+        attributes = [wire.split(part, AttributeProto, HELD)[0] for part in parts[ATTRIBUTES]]
+    return [
+        ("inputs", ", ".join(node.input)),
+        ("outputs", ", ".join(node.output)),
+        *((attribute.name, _attribute_text(attribute)) for attribute in attributes),
+    ]
 
 
 def _attribute_text(attribute: AttributeProto) -> str:
