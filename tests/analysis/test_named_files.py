@@ -7,23 +7,7 @@ from typing import Any
 
 import pytest
 
-from explorer.analysis.finding import Finding
-from explorer.analysis.safety import scan
-from explorer.formats.registry import open_artifact
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
-def findings(path: Path) -> list[Finding]:
-    artifact = open_artifact(str(path))
-    found = scan(artifact)
-    artifact.close()
-    return found
+from tests.analysis.scanning import findings
 
 
 def looking_up(tf: Any, vocabulary: Path) -> Any:

@@ -9,17 +9,8 @@ from typing import Any
 
 import pytest
 
-from explorer.analysis.finding import Finding
-from explorer.analysis.safety import scan
 from explorer.analysis.unsafe_ops import op_rule
-from explorer.formats.registry import open_artifact
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
+from tests.analysis.scanning import findings
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +53,6 @@ def test_every_operation_that_takes_a_place_has_a_rule(registered: list[Any]) ->
         if any(map(_PLACE.fullmatch, named)) or _NAMES.fullmatch(op.name):
             without |= {op.name} if op_rule(op.name) is None else set()
     assert not {name for name in without if not _REVIEWED.fullmatch(name)}
-
-
-def findings(path: Path) -> list[Finding]:
-    artifact = open_artifact(str(path))
-    found = scan(artifact)
-    artifact.close()
-    return found
 
 
 def judged(tf: Any, out: Path, run: Any) -> set[tuple[str, str]]:

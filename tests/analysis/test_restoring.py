@@ -12,24 +12,9 @@ from typing import Any
 
 import pytest
 
-from explorer.analysis.safety import scan
-from explorer.formats.registry import open_artifact
+from tests.analysis.scanning import dangerous_operations
 
 WRITTEN = "written_on_loading"
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
-def dangers(path: Path) -> set[str]:
-    artifact = open_artifact(str(path))
-    found = {f.message.partition(":")[0] for f in scan(artifact) if f.severity.value == "danger"}
-    artifact.close()
-    return found
 
 
 def add_save(tf: Any, graph: Any, scope: str, file: str, end: str = "") -> str:
@@ -98,11 +83,11 @@ def test_a_function_that_restores_and_saves(tf: Any, tf2_model: Path, tmp_path: 
         function.control_ret[name] = name
         function.signature.control_output.append(name)
 
-    assert not dangers(tf2_model)
+    assert not dangerous_operations(tf2_model)
     change(tf2_model, tamper)
     load_in_a_session(tf, tf2_model)
     assert list(tmp_path.glob(f"{WRITTEN}*"))
-    assert "SaveV2" in dangers(tf2_model)
+    assert "SaveV2" in dangerous_operations(tf2_model)
 
 
 def test_loading_that_saves_instead_of_restoring(tf: Any, tf2_model: Path) -> None:
@@ -116,7 +101,7 @@ def test_loading_that_saves_instead_of_restoring(tf: Any, tf2_model: Path) -> No
     with pytest.raises(tf.errors.FailedPreconditionError):
         load_in_a_session(tf, tf2_model)  # it saves the variables before they have any values
     assert index.stat().st_mtime_ns == before
-    assert {"SaveV2", "MergeV2Checkpoints"} <= dangers(tf2_model)
+    assert {"SaveV2", "MergeV2Checkpoints"} <= dangerous_operations(tf2_model)
 
 
 def test_a_file_that_the_graph_hands_to_what_restores(
@@ -136,7 +121,7 @@ def test_a_file_that_the_graph_hands_to_what_restores(
         output = next(iter(meta.signature_def["serving_default"].outputs.values())).name
         given = next(iter(meta.signature_def["serving_default"].inputs.values())).name
         assert session.run(output, {given: [1.0, 1.0]}).tolist() == [7.0, 8.0]
-    assert dangers(tf2_model) == {"RestoreV2"}
+    assert dangerous_operations(tf2_model) == {"RestoreV2"}
 
 
 def test_a_file_name_that_dots_lead_out_of_the_folder(tf2_model: Path) -> None:
@@ -145,7 +130,7 @@ def test_a_file_name_that_dots_lead_out_of_the_folder(tf2_model: Path) -> None:
         nodes["Const"].attr["value"].tensor.string_val[0] = b"/../.."
 
     change(tf2_model, tamper)
-    assert "SaveV2" in dangers(tf2_model)
+    assert "SaveV2" in dangerous_operations(tf2_model)
 
 
 def test_a_function_that_saves_to_a_place_of_its_own(tf: Any, tf2_model: Path) -> None:
@@ -153,7 +138,7 @@ def test_a_function_that_saves_to_a_place_of_its_own(tf: Any, tf2_model: Path) -
         add_save(tf, function_named(meta, "traced_save"), "", "plain", ":output:0")
 
     change(tf2_model, tamper)
-    assert "SaveV2" in dangers(tf2_model)
+    assert "SaveV2" in dangerous_operations(tf2_model)
 
 
 def test_a_function_whose_name_begins_like_another_that_saves(tf: Any, tf2_model: Path) -> None:
@@ -168,7 +153,7 @@ def test_a_function_whose_name_begins_like_another_that_saves(tf: Any, tf2_model
         node.attr["f"].func.name = saving.signature.name
 
     change(tf2_model, tamper)
-    assert "SaveV2" in dangers(tf2_model)
+    assert "SaveV2" in dangerous_operations(tf2_model)
 
 
 def test_a_saver_that_restoring_runs_first(
@@ -180,8 +165,8 @@ def test_a_saver_that_restoring_runs_first(
         next(n for n in meta.graph_def.node if n.name == restore).input.append(f"^{name}")
 
     monkeypatch.chdir(tmp_path)
-    assert not dangers(tf1_model)
+    assert not dangerous_operations(tf1_model)
     change(tf1_model, tamper)
     tf.saved_model.load(str(tf1_model))
     assert list(tmp_path.glob(f"{WRITTEN}*"))
-    assert "SaveV2" in dangers(tf1_model)
+    assert "SaveV2" in dangerous_operations(tf1_model)

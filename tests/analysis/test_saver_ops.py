@@ -11,22 +11,7 @@ from typing import Any
 
 import pytest
 
-from explorer.analysis.safety import scan
-from explorer.formats.registry import open_artifact
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
-def dangers(path: Path) -> set[str]:
-    artifact = open_artifact(str(path))
-    found = {f.message.partition(":")[0] for f in scan(artifact) if f.severity.value == "danger"}
-    artifact.close()
-    return found
+from tests.analysis.scanning import dangerous_operations, findings
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +86,7 @@ def test_the_savers_of_a_model_are_no_danger(
 ) -> None:
     for model in (tf1_model, tf2_model, scoped_model):
         assert b"RestoreV2" in model
-        assert dangers(changed(model, lambda meta: None)) == set()
+        assert dangerous_operations(changed(model, lambda meta: None)) == set()
 
 
 def returned_by_a_signature(meta: Any) -> None:
@@ -169,7 +154,7 @@ def named_like_a_saver(meta: Any) -> None:
 def test_a_saver_that_anything_else_runs_is_a_danger(
     tf2_model: bytes, changed: Changed, tamper: Callable[[Any], None]
 ) -> None:
-    assert "SaveV2" in dangers(changed(tf2_model, tamper))
+    assert "SaveV2" in dangerous_operations(changed(tf2_model, tamper))
 
 
 def in_scope(meta: Any, op: str) -> Any:
@@ -207,7 +192,7 @@ def scope_run_by_another_scope(meta: Any) -> None:
 def test_a_scope_that_anything_else_runs_is_a_danger(
     tf1_model: bytes, changed: Changed, tamper: Callable[[Any], None]
 ) -> None:
-    assert "SaveV2" in dangers(changed(tf1_model, tamper))
+    assert "SaveV2" in dangerous_operations(changed(tf1_model, tamper))
 
 
 def test_any_other_operation_in_a_saving_scope_is_a_danger(
@@ -216,7 +201,7 @@ def test_any_other_operation_in_a_saving_scope_is_a_danger(
     def tamper(meta: Any) -> None:
         meta.graph_def.node.add(name="save/read", op="ReadFile", input=["save/Const"])
 
-    assert dangers(changed(tf1_model, tamper)) == {"ReadFile"}
+    assert dangerous_operations(changed(tf1_model, tamper)) == {"ReadFile"}
 
 
 def named(meta: Any, name: str) -> Any:
@@ -258,7 +243,7 @@ def saver_of_a_place_outside_its_scope(meta: Any) -> None:
 def test_a_saver_in_any_scope_that_does_more_is_a_danger(
     scoped_model: bytes, changed: Changed, tamper: Callable[[Any], None]
 ) -> None:
-    assert "SaveV2" in dangers(changed(scoped_model, tamper))
+    assert "SaveV2" in dangerous_operations(changed(scoped_model, tamper))
 
 
 def test_savers_of_a_graph_alone(tf: Any, tmp_path: Path) -> None:
@@ -269,9 +254,8 @@ def test_savers_of_a_graph_alone(tf: Any, tmp_path: Path) -> None:
         v1.train.Saver(name="elsewhere", filename="/home/alice/model")
         tf.identity(variable, "y")
     (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    with_places = open_artifact(str(tmp_path / "graph.pb"))
-    assert {f.where for f in scan(with_places) if f.severity.value == "danger"} == {
+    found = findings(tmp_path / "graph.pb")
+    assert {f.where for f in found if f.severity.value == "danger"} == {
         "graph: elsewhere/SaveV2",
         "graph: elsewhere/RestoreV2",
     }
-    with_places.close()

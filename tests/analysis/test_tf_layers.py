@@ -15,13 +15,6 @@ from explorer.formats.artifact import Config
 
 
 @pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
-@pytest.fixture(scope="module")
 def tf_keras() -> Any:
     import tf_keras
 

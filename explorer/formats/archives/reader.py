@@ -11,19 +11,16 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from explorer.formats.archives.opening import Archive, is_archive, open_archive
-from explorer.formats.archives.several import Model, several_models
+from explorer.formats.archives.several import Model, archive_root, several_models
 from explorer.formats.archives.unscanned import unscanned
 from explorer.formats.artifact import (
     Artifact,
     Hazard,
     HazardKind,
     Node,
-    NodeList,
-    NodeType,
     UnreadableArtifact,
 )
 from explorer.formats.diagnosis import owner
-from explorer.formats.files import folder_nodes
 from explorer.formats.model_folders import CHECKPOINT_INDEX, Found, model_folders
 from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match, open_stored
@@ -207,13 +204,7 @@ def _without_model(outer: Storage, archive: Archive) -> Artifact:
         format="unknown",
         format_name=f"{archive.kind} without a model".capitalize(),
         size=outer.size() or 0,
-        root=Node(
-            outer.name,
-            NodeType.FILE,
-            kind=archive.kind,
-            size=outer.size(),
-            source=NodeList(lambda: folder_nodes(archive)),
-        ),
+        root=archive_root(outer, archive),
         hazards=lambda: chain(archive.hazards(), unscanned(archive, []), pickles_in(archive)),
         checks=archive.checks,
         notes=(_why_no_model(outer, archive),),

@@ -39,6 +39,17 @@ class Model:
     problem: str = ""
 
 
+def archive_root(outer: Storage, archive: Archive) -> Node:
+    """The archive with its files and folders."""
+    return Node(
+        outer.name,
+        NodeType.FILE,
+        kind=archive.kind,
+        size=outer.size(),
+        source=NodeList(lambda: folder_nodes(archive)),
+    )
+
+
 def several_models(
     outer: Storage, archive: Archive, models: Sequence[Model], note: str
 ) -> Artifact:
@@ -51,13 +62,7 @@ def several_models(
         format="archive",
         format_name=f"{archive.kind} of several models".capitalize(),
         size=outer.size() or 0,
-        root=Node(
-            outer.name,
-            NodeType.FILE,
-            kind=archive.kind,
-            size=outer.size(),
-            source=NodeList(lambda: folder_nodes(archive)),
-        ),
+        root=archive_root(outer, archive),
         contents=_contents([artifact.contents for _, artifact in opened]),
         tensors=lambda: [t for path, a in opened for t in _tensors(path, a)],
         ops=lambda: chain.from_iterable(_ops(path, a) for path, a in opened),
