@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from explorer.formats.artifact import Artifact
 from explorer.formats.registry import open_artifact
 from tests.formats.originals import Originals, make_originals
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")  # other examples are for the script, tests.formats.fuzz
 
 _GRAPHS = Path(__file__).with_name("graph_originals.py")
 _CORPUS = (

@@ -146,7 +146,7 @@ def selectable(
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_any_selection_is_numpys(
     selectable: tuple[Artifact, dict[str, np.ndarray]], data: st.DataObject
 ) -> None:

@@ -61,7 +61,7 @@ def test_every_format_has_a_beginning() -> None:
 
 
 @pytest.mark.parametrize("name", _BEGINNINGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_bytes_end_in_a_tree_or_a_refusal(name: str, data: st.DataObject) -> None:
     rest = data.draw(st.binary(max_size=300))
@@ -119,7 +119,7 @@ def write_onnx(array: np.ndarray, folder: Path) -> Path:
     "write",
     [write_npy, write_columns_first, write_npz, write_in_zip, write_safetensors, write_onnx],
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_selection_of_any_array_is_numpys(
     write: Callable[[np.ndarray, Path], Path], data: st.DataObject
@@ -144,7 +144,7 @@ def _written(index: int | slice) -> str:
     return ":".join(parts) + ("" if index.step is None else f":{index.step}")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_slice_is_read_as_python_reads_it(data: st.DataObject) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=6))
@@ -158,7 +158,7 @@ def test_a_slice_is_read_as_python_reads_it(data: st.DataObject) -> None:
 # Any message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**64 - 1))
 def test_any_number_of_variable_length(value: int) -> None:
     message = pb.AttrValue(i=value - 2**64 if value >= 2**63 else value)
@@ -192,7 +192,7 @@ def _graph(nodes: list[dict[str, Any]]) -> pb.GraphDef:
     return graph
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(nodes=st.lists(_nodes, max_size=4), one_line=st.booleans(), as_utf8=st.booleans())
 def test_any_message_is_read_as_text_as_in_binary(
     nodes: list[dict[str, Any]], one_line: bool, as_utf8: bool
@@ -212,7 +212,7 @@ _valid_nodes = st.fixed_dictionaries(
 """Names as TensorFlow allows them (``tensorflow/core/framework/node_def_util.cc``)."""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(_valid_nodes, min_size=1, max_size=5))
 def test_any_graph_has_its_operations(nodes: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
