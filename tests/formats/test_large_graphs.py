@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,18 +33,16 @@ def graph() -> tf.compat.v1.GraphDef:
     return found
 
 
-def test_a_graph_of_many_operations_is_read_soon(
+def test_a_graph_of_many_operations_is_read(
     graph: tf.compat.v1.GraphDef, tmp_path: Path, opened: Callable[[Path], Artifact]
 ) -> None:
     path = tmp_path / "graph.pb"
     path.write_bytes(graph.SerializeToString())
-    begin = time.process_time()
     artifact = opened(path)
     (main,) = artifact.root.children()
     texts = dict(main.attributes())
     tensors = {tensor.path: tensor.shape for tensor in artifact.tensors()}
     findings = [finding.where for finding in scan(artifact)]
-    assert time.process_time() - begin < 3
     assert artifact.root.kind == f"graph · {len(graph.node):,} operations"
     assert tensors == {"Const_0": (2, 3), "Const_1": (400, 40)}
     assert artifact.contents.weights is Tri.YES
@@ -56,19 +53,17 @@ def test_a_graph_of_many_operations_is_read_soon(
     assert not any(check.problem for check in artifact.checks())
 
 
-def test_text_of_nothing_but_empty_operations_is_shown_soon(
+def test_text_of_nothing_but_empty_operations_is_shown(
     tmp_path: Path, opened: Callable[[Path], Artifact]
 ) -> None:
     """A text file of a megabyte can hold hundreds of thousands of them."""
     path = tmp_path / "graph.pbtxt"
     path.write_text("node{}" * 199_000)
-    begin = time.process_time()
     (main,) = opened(path).root.children()
     assert len(main.children(100_000, 100_100)) == 100
-    assert time.process_time() - begin < 2
 
 
-def test_a_graph_of_many_small_constants_is_read_soon(
+def test_a_graph_of_many_small_constants_is_read(
     tmp_path: Path, opened: Callable[[Path], Artifact]
 ) -> None:
     graph = tf.compat.v1.GraphDef()
@@ -80,11 +75,9 @@ def test_a_graph_of_many_small_constants_is_read_soon(
     )
     path = tmp_path / "graph.pb"
     path.write_bytes(data)
-    begin = time.process_time()
     artifact = opened(path)
     assert not scan(artifact)
     assert not any(check.problem for check in artifact.checks())
-    assert time.process_time() - begin < 6
     values = [n for n in tf.compat.v1.GraphDef.FromString(data).node if "value" in n.attr]
     assert [tensor.path for tensor in artifact.tensors()] == [node.name for node in values]
     assert artifact.tensors()[-1].read(()) == tf.make_ndarray(values[-1].attr["value"].tensor)
@@ -140,10 +133,8 @@ _TOO_MANY = {
 
 
 @pytest.mark.parametrize("many", _TOO_MANY)
-def test_more_than_any_model_has_is_refused_soon(many: str, tmp_path: Path) -> None:
+def test_more_than_any_model_has_is_refused(many: str, tmp_path: Path) -> None:
     path = tmp_path / "model.pbtxt"
     path.write_text(_TOO_MANY[many])
-    begin = time.process_time()
     with pytest.raises(UnreadableArtifact, match=f"model.pbtxt has {many}, and no more than "):
         open_artifact(str(path))
-    assert time.process_time() - begin < 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -157,6 +156,4 @@ def test_models_that_call_each_other_twice_are_not_followed_without_end() -> Non
         output = 2
     model = read_config(inner)
     assert model is not None
-    started = time.perf_counter()
     assert output_shapes(model) == {"i": (None, 3), "x": None}
-    assert time.perf_counter() - started < 5
