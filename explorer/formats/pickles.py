@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.npy_header import MAGIC, array_values
 from explorer.formats.pickle_walk import calls_code
-from explorer.formats.storage import Storage, walk
+from explorer.formats.storage import Storage, walk_bounded
 
 _ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
 _ARRAY_ENDINGS = (".npy", ".npz")
@@ -17,7 +16,6 @@ _PROTOCOLS = range(2, 6)
 _OPCODES = b"\x95(}])]cXUCBKMJGNqh\x8a\x8b\x8c\x88\x89\x8f"
 """Those that a pickle begins with behind its protocol: a frame, a mark, a value or a name."""
 _STOP = b"."
-_MOST_WALKED = 100_000
 _MOST_READ = 1000
 
 
@@ -58,7 +56,7 @@ def pickles_in(storage: Storage) -> Iterator[Hazard]:
     At most so many members are looked at, and into fewer.
     """
     left = _MOST_READ
-    for member, entry in itertools.islice(walk(storage), _MOST_WALKED):
+    for member, entry in walk_bounded(storage):
         if entry.is_folder or entry.link:
             continue
         if is_pickle_name(member):

@@ -103,6 +103,15 @@ def check_member(member: str) -> str:
     return member
 
 
+def stays_inside(name: str) -> bool:
+    """Whether what a file names would lie in the model's folder, or be unpacked to it."""
+    try:
+        check_member(name)
+    except UnreadableArtifact:
+        return False
+    return ":" not in name.partition("/")[0]
+
+
 def joined(folder: str, name: str) -> str:
     """The path of a member of ``folder``, which is empty at the top."""
     return f"{folder}/{name}" if folder else name
@@ -123,6 +132,11 @@ def walk(storage: Storage, folder: str = "") -> Iterator[tuple[str, Entry]]:
                 pending.append(member)
 
 
+def walk_bounded(storage: Storage) -> Iterator[tuple[str, Entry]]:
+    """As `walk`, but at most so many members, so that a folder of millions ends."""
+    return itertools.islice(walk(storage), _MOST_WALKED)
+
+
 def readable_entries(storage: Storage, folder: str) -> list[Entry]:
     """The members of ``folder``; none where it may not be read."""
     try:
@@ -132,13 +146,10 @@ def readable_entries(storage: Storage, folder: str) -> list[Entry]:
 
 
 def escaping_links(storage: Storage) -> Iterator[Hazard]:
-    """The symbolic links of a folder that lead out of it; none is followed.
-
-    At most so many members are looked at, so that a folder of millions ends.
-    """
+    """The symbolic links of a folder that lead out of it; none is followed."""
     if not storage.is_folder:
         return
-    for member, entry in itertools.islice(walk(storage), _MOST_WALKED):
+    for member, entry in walk_bounded(storage):
         if entry.link and _leads_out(storage, member):
             yield Hazard(HazardKind.SYMBOLIC_LINK, member, entry.link)
 

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from explorer.formats.artifact import UnreadableArtifact
-from explorer.formats.storage import Entry, Storage, check_member
+from explorer.formats.storage import Entry, Storage
 
 _DEEPEST = 64
-
-
-def stays_inside(name: str) -> bool:
-    """Whether a member of this name would be unpacked below the folder chosen for it."""
-    try:
-        check_member(name)
-    except UnreadableArtifact:
-        return False
-    return ":" not in name.partition("/")[0]
 
 
 class MemberIndex:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from explorer.formats.archives.inflate import GZIP, Inflated
-from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex, stays_inside
+from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex
 from explorer.formats.archives.ranges import FilePart
 from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
-from explorer.formats.storage import Storage, check_member
+from explorer.formats.storage import Storage, check_member, stays_inside
 from explorer.formats.system_errors import told
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 
 from explorer.formats.archives.opening import ARCHIVE_ENDINGS, Archive, is_archive
 from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.hdf5.superblock import superblock_offset
 from explorer.formats.model_folders import model_folders
-from explorer.formats.storage import walk
+from explorer.formats.storage import walk_bounded
 from explorer.formats.two_formats import hdf5_hazard
 
-_MOST_WALKED = 100_000
 _MOST_READ = 1000
 _KERAS_WEIGHTS = ".weights.h5"
 _REASON = "This {what} in the archive was not looked at: it may hold anything. Scan {uri}/{path}."
@@ -30,7 +28,7 @@ def unscanned(archive: Archive, opened: Sequence[str]) -> Iterator[Hazard]:
             yield _hazard(archive, "model", path)
     yield from _taken_for_hdf5(archive, opened)
     left = _MOST_READ
-    for path, entry in islice(walk(archive), _MOST_WALKED):
+    for path, entry in walk_bounded(archive):
         if entry.is_folder or path in models or _covers(opened, path):
             continue
         left -= 1

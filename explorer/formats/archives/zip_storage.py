@@ -15,10 +15,10 @@ from typing import IO, cast
 
 from explorer.formats.archives.inflate import DEFLATE, Inflated, expands, is_bomb
 from explorer.formats.archives.local_header import FIXED, contradiction
-from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex, stays_inside
+from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex
 from explorer.formats.archives.ranges import FilePart
 from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
-from explorer.formats.storage import Storage, check_member
+from explorer.formats.storage import Storage, check_member, stays_inside
 from explorer.formats.system_errors import told
 from explorer.formats.text import bytes_text
 

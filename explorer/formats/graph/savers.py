@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import GraphOp
 from explorer.formats.graph.stored_graph import (
     CALLS,
@@ -24,6 +23,7 @@ from explorer.formats.graph.stored_graph import (
     producer,
 )
 from explorer.formats.schema import saved_model_pb2 as pb
+from explorer.formats.storage import stays_inside
 
 _SAVERS = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
 _MERGE = "MergeV2Checkpoints"

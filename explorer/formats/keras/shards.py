@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import (
     Artifact,
     Check,
@@ -33,7 +32,7 @@ from explorer.formats.keras.weights import contents_of, parts_of
 from explorer.formats.keras.weights_store import Hdf5Weights, Labelled
 from explorer.formats.model_folders import model_folders
 from explorer.formats.registry import Match
-from explorer.formats.storage import Storage
+from explorer.formats.storage import Storage, stays_inside
 from explorer.formats.text import count_text, listed
 
 _INDEX = ".weights.json"

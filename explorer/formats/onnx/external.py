@@ -9,10 +9,10 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
 from explorer.formats.onnx.tensor import StoredTensor
 from explorer.formats.protobuf.wire import ProtoFile
+from explorer.formats.storage import stays_inside
 from explorer.formats.text import count_text
 
 _MOST_FILES = 10_000

@@ -15,7 +15,7 @@ from explorer.formats.pickles import pickles_in
 from explorer.formats.protobuf.wire import ProtoFile
 from explorer.formats.saved_model.fingerprint import VERSIONS, graph_checks, index_check
 from explorer.formats.schema import saved_model_pb2 as pb
-from explorer.formats.storage import Storage, check_member, escaping_links
+from explorer.formats.storage import Storage, escaping_links, stays_inside
 
 
 def asset_checks(storage: Storage, assets: Iterable[str]) -> Iterator[Check]:
@@ -63,13 +63,6 @@ def hazards(storage: Storage, assets: Mapping[str, str]) -> Iterator[Hazard]:
     outside = (
         Hazard(HazardKind.EXTERNAL_LINK, f"asset {tensor}", member)
         for member, tensor in assets.items()
-        if not _is_inside(member)
+        if not stays_inside(member)
     )
     return chain(escaping_links(storage), outside, pickles_in(storage))
-
-
-def _is_inside(member: str) -> bool:
-    try:
-        return bool(check_member(member))
-    except UnreadableArtifact:
-        return False

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from explorer.formats.archives.member_index import stays_inside
 from explorer.formats.artifact import (
     Artifact,
     Check,
@@ -53,7 +52,7 @@ from explorer.formats.keras.scopes import counts_by_scope
 from explorer.formats.nodes import signature_node, tensor_nodes
 from explorer.formats.registry import Match
 from explorer.formats.schema import tensor_pb2
-from explorer.formats.storage import Storage
+from explorer.formats.storage import Storage, stays_inside
 from explorer.formats.text import count_text, listed
 from explorer.formats.tfjs.weights import Group, file_names
 
