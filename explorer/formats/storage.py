@@ -97,10 +97,19 @@ class Storage(ABC):
 
 
 def check_member(member: str) -> str:
-    """The name itself; raises `UnreadableArtifact` where it would leave the folder."""
+    """The name itself; raises `UnreadableArtifact` where it would leave the folder, or is none."""
+    if not _can_be_name(member):
+        raise UnreadableArtifact(f"{member!r} has characters in it that no file's name can have.")
     if member.startswith("/") or "\\" in member or ".." in member.split("/"):
         raise UnreadableArtifact(f"The name {member!r} points outside the model's folder.")
     return member
+
+
+def _can_be_name(member: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(member)
+    except UnicodeEncodeError:
+        return False
 
 
 def stays_inside(name: str) -> bool:

@@ -76,6 +76,13 @@ def test_names_that_leave_the_folder_are_refused(storage: Storage, name: str) ->
             use(name)
 
 
+@pytest.mark.parametrize("name", ["a\0.txt", "sub/\0", "\ud800.txt"])
+def test_names_that_no_file_can_have_are_refused(storage: Storage, name: str) -> None:
+    for ask in (storage.size, storage.read, storage.open, storage.has, storage.below):
+        with pytest.raises(UnreadableArtifact, match="that no file's name can have"):
+            ask(name)
+
+
 def test_a_link_out_of_the_folder_is_not_followed(local: Storage, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "model" / "inside").symlink_to("a.txt")
