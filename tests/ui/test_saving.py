@@ -245,8 +245,8 @@ def test_cancelled_saves_are_counted_and_leave_nothing_behind(
 
 
 def test_a_save_cancelled_at_once_saves_nothing(driver: Driver, workspace: Path) -> None:
-    driver.click("save.all")
-    driver.click("lab.cancel")
+    driver.find(QPushButton, "save.all").click()
+    driver.find(QPushButton, "lab.cancel").click()  # before the window lives on: nothing is saved
     notice = driver.notice()
     assert (notice.level, notice.title) == ("warning", "Nothing was saved")
     assert not driver.window.lab.busy
