@@ -340,12 +340,8 @@ class Window(QMainWindow):
         if event.type() == QEvent.Type.Paint and not self._begun:
             # After the first picture is on screen: nothing that follows may hold it up.
             self._begun = True
-            QTimer.singleShot(0, self, self._begin)
+            QTimer.singleShot(0, self, self.engine.start)
         return handled
-
-    def _begin(self) -> None:
-        self.engine.start()
-        self.lab.prepare()
 
     def _restore(self) -> None:
         geometry = self._settings.value("geometry")

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 from explorer.ui.driver import Driver
 from explorer.ui.lab.fields import WholeNumber
 from explorer.ui.labels import FittingLabel
+from explorer.ui.plot import Plot
 from explorer.ui.theme import Theme, color, current_theme, ui_font
 from explorer.ui.widgets import ComboBox
 
@@ -192,10 +193,9 @@ def test_a_diverged_training_is_told(driver: Driver) -> None:
 def test_a_loss_of_every_size_is_drawn_on_a_logarithmic_axis(driver: Driver) -> None:
     driver.enter("lab.learning_rate", "1e6")
     assert driver.train().trained.metrics["loss"] > 1e4
-    plot = driver.find(QWidget, "lab.plot")
-    driver.until(lambda: plot.getAxis("left").logMode, "the axis")
-    bottom, top = plot.viewRange()[1]
-    assert -5 < bottom < top < 40  # powers of ten
+    plot = driver.find(Plot, "lab.plot")
+    driver.until(lambda: plot.y_axis.logarithmic, "the axis")
+    assert -5 < plot.y_axis.low < plot.y_axis.high < 40  # powers of ten
     assert "e+" in driver.window.lab.training.epochs.rows()[0][1]
 
 

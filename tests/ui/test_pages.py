@@ -69,8 +69,6 @@ def test_lab_before_a_training(driver: Driver) -> None:
 
 def test_lab_after_a_training(driver: Driver) -> None:
     lab = driver.window.lab
-    lab.prepare()
-    driver.until(lambda: lab.training.curves.is_ready(), "the plot")
     lab.training.start(SETTINGS)
     lab.show_built("model", Built(1, planned_layers(SETTINGS), 160))
     for step in range(1, 161):

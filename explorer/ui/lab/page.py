@@ -130,10 +130,6 @@ class LabPage(QWidget):
         self._session.current_changed.connect(self._show_current)
         self._session.changed.connect(self._settings_changed)
 
-    def prepare(self) -> None:
-        """What can wait until the window is on screen."""
-        self.training.curves.prepare()
-
     # Settings
 
     def _settings_changed(self) -> None:

@@ -5,35 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.formats.text import value_text
 from explorer.ui.background import Background
+from explorer.ui.plot import Axis, finite, polyline, thinned
 from explorer.ui.theme import color, mono_font
 from explorer.ui.widgets import describe
 
 _MOST_BARS = 32
-_LINE_STEPS = 2000
+_MOST_STRETCHES = 2000
 _LINE_HEIGHT = 200
 _WIDEST_NUMBER = "-0.0000e+00"
 
 
 @dataclass(frozen=True)
-class Line:
-    """The least and the largest value of equal stretches of a row; NaN where none is finite."""
+class _Line:
+    """The places in a row and the values there, as many of them as can be seen."""
 
-    low: np.ndarray
-    high: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
 
 
-def line_of(values: np.ndarray) -> Line:
-    """At most 2,000 stretches of a row of real numbers."""
-    numbers = values.astype(np.float64)
-    numbers[~np.isfinite(numbers)] = np.nan
-    starts = np.unique(np.linspace(0, len(numbers), _LINE_STEPS, endpoint=False).astype(np.int64))
-    return Line(np.fmin.reduceat(numbers, starts), np.fmax.reduceat(numbers, starts))
+def _line_of(row: np.ndarray) -> _Line:
+    numbers = row.astype(np.float64)
+    return _Line(*thinned(*finite(np.arange(len(numbers)), numbers), _MOST_STRETCHES))
 
 
 class Chart(QWidget):
@@ -42,7 +40,7 @@ class Chart(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._values = np.zeros(0)
-        self._line: Line | None = None
+        self._line: _Line | None = None
         self._reducing = Background(self)
         describe(self, "predict.chart", self.tr("Chart of one row of the output"))
         self.setMinimumHeight(120)
@@ -53,13 +51,13 @@ class Chart(QWidget):
         self._values, self._line = values, None
         self._reducing.drop()
         if len(values) > _MOST_BARS:
-            self._reducing.run(lambda: line_of(values), self._take_line, lambda _error: None)
+            self._reducing.run(lambda: _line_of(values), self._take_line, lambda _error: None)
         self.setMinimumHeight(self.sizeHint().height())
         self.setAccessibleDescription(self.tr("{count} values").format(count=len(values)))
         self.updateGeometry()
         self.update()
 
-    def _take_line(self, line: Line) -> None:
+    def _take_line(self, line: _Line) -> None:
         self._line = line
         self.update()
 
@@ -103,10 +101,10 @@ class Chart(QWidget):
         painter.setPen(color(tone))
         painter.drawText(where, int(side | Qt.AlignmentFlag.AlignVCenter), text)
 
-    def _paint_line(self, painter: QPainter, line: Line) -> None:
-        if np.isnan(line.low).all():
+    def _paint_line(self, painter: QPainter, line: _Line) -> None:
+        if not len(line.values):
             return
-        low, high = float(np.nanmin(line.low)), float(np.nanmax(line.high))
+        low, high = float(line.values.min()), float(line.values.max())
         left = painter.fontMetrics().horizontalAdvance(_WIDEST_NUMBER) + 8
         area = QRectF(left, 8, self.width() - left - 8, self.height() - 34)
         for value, y in ((high, area.top()), (low, area.bottom())):
@@ -118,18 +116,7 @@ class Chart(QWidget):
         last = QRectF(area.right() - 100, area.bottom() + 6, 100, 18)
         self._text(painter, last, str(len(self._values) - 1), "muted", right=True)
         painter.setPen(QPen(color("accent"), 1.4))
-        painter.drawPolyline(_points(line, area, low, high))
-
-
-def _points(line: Line, area: QRectF, low: float, high: float) -> list[QPointF]:
-    """Two points for each stretch that has a finite value."""
-    scale = area.height() / ((high - low) or 1.0)
-    x = area.left() + area.width() * np.linspace(0, 1, len(line.low))
-    ends = np.stack([line.low, line.high], axis=1)
-    y = area.bottom() - (ends - low) * scale
-    return [
-        QPointF(at, end)
-        for at, both in zip(x.tolist(), y.tolist(), strict=True)
-        for end in both
-        if end == end
-    ]
+        across = Axis(0, len(self._values) - 1).place(line.places)
+        up = Axis(low, high).place(line.values) if low < high else np.zeros(len(line.values))
+        places = polyline(area.left() + area.width() * across, area.bottom() - area.height() * up)
+        painter.drawPolyline(places)
