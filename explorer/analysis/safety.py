@@ -21,7 +21,7 @@ from explorer.formats.artifact import (
 from explorer.formats.diagnosis import locate
 from explorer.formats.selection import MOST_PACKED, UNQUESTIONED
 from explorer.formats.storage import escaping_links
-from explorer.formats.text import bytes_text
+from explorer.formats.text import bytes_text, count_text
 
 _BITS = re.compile(r"[a-z]+(\d+)")
 """The width in the name of a type: ``bfloat16``, ``complex64``, ``float8_e4m3fn``."""
@@ -32,6 +32,7 @@ _LONGEST_PLACE = 200
 def scan(artifact: Artifact) -> list[Finding]:
     """Every finding, the worst first; of very many of one rule the first, and how many more.
 
+    What is no danger and true of several places, as of a custom class, is told once.
     Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
     """
     hazards = list(artifact.hazards())
@@ -50,11 +51,13 @@ def scan(artifact: Artifact) -> list[Finding]:
 def _listed(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Each once, its place at a length that people read, and those beyond a number as one."""
     counts: Counter[tuple[Severity, str]] = Counter()
-    for found in dict.fromkeys(findings):
+    for found, others in _merged(findings):
         kind = found.severity, found.rule
         counts[kind] += 1
         if counts[kind] <= _MOST_OF_A_RULE:
-            yield replace(found, where=shortened(found.where, _LONGEST_PLACE))
+            where = shortened(found.where, _LONGEST_PLACE)
+            more = f" and {count_text(others, 'more place')}" if others else ""
+            yield replace(found, where=where + more)
     for (severity, rule), count in counts.items():
         if count > _MOST_OF_A_RULE:
             yield Finding(
@@ -63,6 +66,17 @@ def _listed(findings: Iterable[Finding]) -> Iterator[Finding]:
                 f"{count - _MOST_OF_A_RULE:,} more places",
                 f"There it is as in the {_MOST_OF_A_RULE} places listed, which are the first.",
             )
+
+
+def _merged(findings: Iterable[Finding]) -> Iterator[tuple[Finding, int]]:
+    """Each finding once, with in how many other places it holds; a danger at each of its own."""
+    first: dict[Finding, Finding] = {}
+    others: Counter[Finding] = Counter()
+    for found in dict.fromkeys(findings):
+        kept = found if found.severity is Severity.DANGER else replace(found, where="")
+        if first.setdefault(kept, found) is not found:
+            others[kept] += 1
+    return ((found, others[kept]) for kept, found in first.items())
 
 
 def scan_unread(path: str) -> list[Finding]:

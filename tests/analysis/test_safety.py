@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from explorer.analysis.finding import Finding, Severity
 from explorer.analysis.keras_names import FUNCTIONS
 from explorer.analysis.safety import scan
 from explorer.analysis.unsafe_configs import config_findings
@@ -17,6 +18,7 @@ from explorer.analysis.unsafe_ops import op_findings
 from explorer.formats.artifact import Artifact, Config, GraphOp, Node, NodeType
 from explorer.formats.keras.own_classes import LAYERS, OPERATIONS
 from explorer.formats.registry import open_artifact
+from tests.analysis.scanning import findings
 
 
 def rules(config: Any) -> set[tuple[str, str]]:
@@ -27,6 +29,15 @@ def rules(config: Any) -> set[tuple[str, str]]:
 def keras_object(module: str, name: str, config: Any = None) -> dict[str, Any]:
     kind = {"class_name": "function", "config": name} if config is None else {"class_name": name}
     return {"module": module, "config": config, "registered_name": None, **kind}
+
+
+def by_severity(found: list[Finding]) -> tuple[list[Finding], list[Finding]]:
+    dangers = [finding for finding in found if finding.severity is Severity.DANGER]
+    return dangers, [finding for finding in found if finding.severity is Severity.WARNING]
+
+
+def _lambda(keras: Any) -> Any:
+    return keras.layers.Lambda(lambda x: x + 1, output_shape=(2,))
 
 
 # What Keras itself writes
@@ -142,6 +153,25 @@ def test_a_class_of_ones_own_is_to_be_supplied(keras: Any) -> None:
     inputs = keras.layers.Input((2,))
     model = keras.Model(inputs, Doubled()(inputs))
     assert rules(json.loads(model.to_json())) == {("warning", "custom-object")}
+
+
+def test_a_class_used_in_many_places_is_told_once_and_code_in_each(
+    keras: Any, tmp_path: Path
+) -> None:
+    @keras.saving.register_keras_serializable("mine")
+    class Tripled(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x * 3
+
+    x = inputs = keras.layers.Input((2,))
+    for layer in (*(Tripled(name=f"t{i}") for i in range(4)), *(_lambda(keras) for _ in range(2))):
+        x = layer(x)
+    keras.Model(inputs, x).save(tmp_path / "model.keras")
+    dangers, warnings = by_severity(findings(tmp_path / "model.keras"))
+    assert len(dangers) == 2
+    assert len({finding.where for finding in dangers}) == 2
+    assert [finding.rule for finding in warnings] == ["custom-object"]
+    assert warnings[0].where == "config.json: t0 and 3 more places"
 
 
 def test_a_function_of_ones_own_is_to_be_supplied(tf_keras: Any) -> None:
