@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -12,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import h5py
 import ml_dtypes
 import numpy as np
 import pytest
@@ -350,6 +352,21 @@ def test_a_shard_without_what_the_index_says_is_told(shards: Path, opened: Opene
     absent = [place for place, name in listed.items() if name == "parts_00001.weights.h5"]
     assert {f"weight present: {place}" for place in absent} <= set(found)
     assert "byte count: parts.weights.json" in found
+
+
+@pytest.mark.parametrize("left_out", [1, 40_000])
+def test_a_shard_that_is_cut_short_is_told(
+    left_out: int, shards: Path, tmp_path: Path, opened: Opener
+) -> None:
+    shard = shards / "parts_00001.weights.h5"
+    size = shard.stat().st_size
+    os.truncate(shard, size - left_out)
+    with pytest.raises(OSError, match="truncated file"):
+        h5py.File(shard)
+    artifact = opened(shards / "parts.weights.json")
+    told = problems(artifact)["byte count: parts_00001.weights.h5"]
+    assert f"is cut short: its header says {size:,} bytes, but there are only" in told
+    assert told in artifact.notes
 
 
 def test_shards_elsewhere_are_not_read(shards: Path, opened: Opener) -> None:

@@ -97,8 +97,9 @@ class Hdf5Weights:
         return hazards_of(self.file, f"{self._member}/")
 
     def checks(self) -> Iterable[Check]:
-        """Structure, checksums and sizes."""
-        return checks_of(self.file, f"{self._member}/")
+        """Whether the file is whole; structure, checksums and sizes."""
+        yield Check("byte count", self._member, " ".join(self.notes))
+        yield from checks_of(self.file, f"{self._member}/")
 
     def close(self) -> None:
         """Close the file."""
