@@ -84,7 +84,15 @@ def test_every_weight_over_any_number_of_files(
     assert not any(check.problem for check in artifact.checks())
     assert artifact.size == len(data) + (tmp_path / "web" / "model.json").stat().st_size
     assert artifact.producer.keras == "2.4.0"
+    assert artifact.producer.program == "TensorFlow.js Converter v3.2.0"
     assert artifact.notes == ()
+
+
+def test_a_model_that_tensorflow_js_itself_saved_names_it(tmp_path: Path, opened: Any) -> None:
+    written = {"generatedBy": "TensorFlow.js tfjs-layers v4.22.0", "convertedBy": None}
+    assert opened(write_model(tmp_path, [], b"", **written)).producer.program == (
+        "TensorFlow.js tfjs-layers v4.22.0"
+    )
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float16"])

@@ -175,16 +175,21 @@ class _Model:
         return own + sum(group.shards.total for group in self.groups)
 
     def producer(self) -> Producer:
-        """``keras v2.4.0`` wrote layers; of a graph, the bare version is TensorFlow's."""
+        """``keras v2.4.0`` wrote layers; of a graph, the bare version is TensorFlow's.
+
+        The program is the converter, or where nothing was converted, what else is named.
+        """
         written = as_text(self.value.get("generatedBy"))
         keras = as_text(self.topology.get("keras_version"))
-        if written.lower().startswith("keras"):
+        is_keras, is_version = written.lower().startswith("keras"), written[:1].isdigit()
+        if is_keras:
             keras = keras or written.rpartition("v")[2]
-        is_version = written[:1].isdigit()
+        program = "" if is_keras or is_version else written
         return Producer(
             tensorflow=written if is_version else "",
             keras=keras.removeprefix("tfjs-layers ").strip(),
             backend=as_text(self.topology.get("backend")),
+            program=as_text(self.value.get("convertedBy")) or program,
         )
 
     def contents(self, signatures: Sequence[Signature]) -> Contents:
