@@ -55,10 +55,10 @@ def _stream(op: GraphOp) -> Severity | None:
     attributes = op.attributes()
     if attributes is None:
         return _WARNING
-    streams = [s for s in attributes.get("output_stream", ()) if not _PRINTED.fullmatch(s)]
-    if any(stream.startswith(_TO_FILE) for stream in streams):
+    streams = attributes.get("output_stream", ())
+    if any(stream is None or stream.startswith(_TO_FILE) for stream in streams):
         return _DANGER
-    return _WARNING if streams else None
+    return None if all(_PRINTED.fullmatch(stream or "") for stream in streams) else _WARNING
 
 
 def _file_if_named(attribute: str, harmless: str = "") -> _Judge:
@@ -69,7 +69,8 @@ def _file_if_named(attribute: str, harmless: str = "") -> _Judge:
         if attributes is None:
             return _WARNING
         names = attributes.get(attribute, ())
-        return None if all(re.fullmatch(harmless, name, re.DOTALL) for name in names) else _DANGER
+        is_harmless = all(n is not None and re.fullmatch(harmless, n, re.DOTALL) for n in names)
+        return None if is_harmless else _DANGER
 
     return judge
 

@@ -203,7 +203,7 @@ class GraphOp:
     ``texts`` finds for each input the text that the graph itself gives it, such as the path of a
     file; ``None`` where it is another value or not known. ``supplied`` finds the inputs, by index,
     that come from outside: arguments of a function, and the model's own assets. ``attributes``
-    finds the texts of its own settings, ``None`` where these are not known.
+    finds the texts of its own settings, ``None`` where they or one of them are not known.
     """
 
     op: str
@@ -212,7 +212,7 @@ class GraphOp:
     for_saving: bool = False
     texts: Callable[[], Sequence[str | None]] = field(default=tuple, compare=False)
     supplied: Callable[[], Set[int]] = field(default=frozenset, compare=False)
-    attributes: Callable[[], Mapping[str, Sequence[str]] | None] = field(
+    attributes: Callable[[], Mapping[str, Sequence[str | None]] | None] = field(
         default=lambda: None, compare=False
     )
 
@@ -329,7 +329,8 @@ class Node:
     ``size`` is in bytes or ``None`` where it has none. ``summary`` fills the shape column where
     there is no tensor, for example ``1 in → 3 out``. ``attributes`` is called when the node is
     selected and returns name and display text in file order. ``source`` says what children there
-    are; ``None`` for a leaf.
+    are; ``None`` for a leaf. ``elsewhere`` says it of what is shown with its children in another
+    place: a path may lead through it, but with them here too a tree could grow without end.
     """
 
     name: str
@@ -343,6 +344,7 @@ class Node:
         default=lambda: (), repr=False, compare=False
     )
     source: NodeSource | None = field(default=None, repr=False, compare=False)
+    elsewhere: NodeSource | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:

@@ -29,7 +29,7 @@ def match(storage: Storage) -> Match | None:
 def open(match: Match) -> Artifact:
     """Open a graph. Raises `UnreadableArtifact` where it is damaged."""
     file: ProtoFile = match.detail
-    graph = StoredGraph(file, file.span)
+    graph = StoredGraph(file, (file.span,))
     weights = yes_if(graph.holds_weights())
     return Artifact(
         path=match.storage.uri,

@@ -142,7 +142,7 @@ class StoredFunction:
 
 
 class StoredGraph:
-    """A ``GraphDef`` at ``span`` of a file. ``where`` names it, ``prefix`` begins the paths in it.
+    """A ``GraphDef`` at ``spans`` of a file. ``where`` names it, ``prefix`` begins the paths in it.
 
     ``assets`` are the constants that get the paths of a model's own files.
     Reading it raises `UnreadableArtifact` where it is damaged.
@@ -151,7 +151,7 @@ class StoredGraph:
     def __init__(
         self,
         file: ProtoFile,
-        span: Span,
+        spans: Iterable[Span],
         where: str = "graph",
         prefix: str = "",
         assets: Set[str] = frozenset(),
@@ -159,13 +159,13 @@ class StoredGraph:
         self.file = file
         self._assets = assets
         self.where = where
-        self._span = span
+        self._spans = spans
         self._prefix = prefix
 
     @cached_property
     def _parts(self) -> tuple[pb.GraphDef, dict[int, Spans]]:
         with self.file.wire() as wire:
-            return wire.split(self._span, pb.GraphDef, (_NODE, _LIBRARY))
+            return wire.merged(self._spans, pb.GraphDef, (_NODE, _LIBRARY))
 
     @property
     def versions(self) -> VersionDef:
@@ -286,13 +286,16 @@ def _called(nodes: Iterable[pb.NodeDef]) -> Mapping[str, None]:
     return found
 
 
-def text_attributes(node: pb.NodeDef) -> Mapping[str, Sequence[str]]:
-    """The texts among an operation's attributes; one that a function's caller fills in by name."""
-    found: dict[str, Sequence[str]] = {}
+def text_attributes(node: pb.NodeDef) -> Mapping[str, Sequence[str | None]]:
+    """The texts among an operation's attributes, ``None`` for what is not known.
+
+    That is what a function's caller fills in, whatever name it has, and what is too large.
+    """
+    found: dict[str, Sequence[str | None]] = {}
     for key, value in node.attr.items():
         kind = value.WhichOneof("value")
         if kind == "placeholder":
-            found[key] = [value.placeholder]
+            found[key] = [None]
         elif kind == "s" or (kind == "list" and value.list.s):
             found[key] = [_decoded(text) for text in value.list.s or [value.s]]
     return found

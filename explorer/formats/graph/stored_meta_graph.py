@@ -112,10 +112,9 @@ def meta_graph_at(file: ProtoFile, wire: Wire, span: Span, prefix: str = "") -> 
     """
     message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
     _check_counts(wire, message)
-    graphs = apart[_GRAPH]
     where = f"meta graph [{', '.join(message.meta_info_def.tags)}]"
     assets = {producer(asset.tensor_info.name) for asset in _assets(message)}
-    graph = StoredGraph(file, graphs[0] if graphs else Span(0, 0), where, prefix, assets)
+    graph = StoredGraph(file, apart[_GRAPH], where, prefix, assets)
     return StoredMetaGraph(message, graph)
 
 

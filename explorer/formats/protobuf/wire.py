@@ -6,7 +6,7 @@ Source of the wire format: https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import NamedTuple, Protocol, TypeVar, overload
 
@@ -218,16 +218,27 @@ class Wire:
 
         Raises `WireError`.
         """
+        return self.merged((span,), kind, apart)
+
+    def merged(
+        self, spans: Iterable[Span], kind: type[_Message], apart: Collection[int]
+    ) -> tuple[_Message, dict[int, Spans]]:
+        """As `split`, of a message that is stored in parts.
+
+        A field for a single message may be there more than once, and parsers merge what is in
+        them. Source: “Last One Wins” in the description of the wire format.
+        """
         found = {tag: Spans() for tag in apart}
         rest: list[bytes] = []
-        start = span.start
-        for field in self.fields(span):
-            if field.tag in found and field.wire == BYTES:
-                if field.at > start:
-                    rest.append(self.bytes(Span(start, field.at)))
-                found[field.tag].append(field.start, field.end)
-                start = field.end
-        rest.append(self.bytes(Span(start, span.end)))
+        for span in spans:
+            start = span.start
+            for field in self.fields(span):
+                if field.tag in found and field.wire == BYTES:
+                    if field.at > start:
+                        rest.append(self.bytes(Span(start, field.at)))
+                    found[field.tag].append(field.start, field.end)
+                    start = field.end
+            rest.append(self.bytes(Span(start, span.end)))
         return parsed(b"".join(rest), kind), found
 
 
