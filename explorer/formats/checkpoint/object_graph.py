@@ -25,6 +25,10 @@ METRIC_IDENTIFIER = "_tf_keras_metric"
 
 _OPTIMIZER_EDGES = ("optimizer", "_optimizer")
 _OPTIMIZER_STEPS = frozenset({"iter", "iterations", "_iterations"})
+_RATES = frozenset({"learning_rate", "_learning_rate", "decay"})
+"""Older optimizers of Keras 2 keep ``decay`` beside a schedule too, but no learning rate."""
+
+_OWN_VARIABLES = "_variables"
 _METRIC_EDGES = ("metrics", "_metrics", "compiled_metrics", "_compile_metrics", "_loss_tracker")
 _METRIC_VARIABLES = frozenset(
     {
@@ -214,9 +218,20 @@ class ObjectGraph:
     def _is_optimizer(self, node: int) -> bool:
         if self.identifier(node) in OPTIMIZER_IDENTIFIERS or self.nodes[node].slot_variables:
             return True
-        names = {name for name, _ in self.children(node)}
-        learns = "learning_rate" in names or "_learning_rate" in names
-        return learns and not names.isdisjoint(_OPTIMIZER_STEPS)
+        held = dict(self.children(node))
+        steps = {held[name] for name in _OPTIMIZER_STEPS & held.keys()}
+        learns = not held.keys().isdisjoint(_RATES)
+        return bool(steps) and (learns or self._first_variable(held) in steps)
+
+    def _first_variable(self, held: Mapping[str, int]) -> int | None:
+        """The first of the variables that an object lists as its own, by what it holds.
+
+        Of Keras's optimizers it is the number of steps, also where they have a schedule and so keep
+        no learning rate. Source: ``keras/src/optimizers/base_optimizer.py`` and
+        ``tf_keras/src/optimizers/optimizer.py``.
+        """
+        listed = held.get(_OWN_VARIABLES)
+        return None if listed is None else dict(self.children(listed)).get("0")
 
     def _metric_nodes(self) -> list[int]:
         return [node for node in self.parents if node and self._is_metric(node)]
