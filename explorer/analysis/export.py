@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from explorer.analysis.plain_types import plain_dtype
 from explorer.analysis.statistics import chunk_selections
 from explorer.formats.artifact import Tensor, TensorUnreadable
 
@@ -63,23 +64,17 @@ def _write(tensor: Tensor, shape: tuple[int, ...], file: IO[bytes]) -> None:
     for selection in chunk_selections(shape, CHUNK_VALUES):
         values = np.asarray(tensor.read(selection))
         if written is None:
-            written = _numpy_dtype(values.dtype)
+            written = plain_dtype(values.dtype)
             header = {"descr": written.str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
         file.write(np.ascontiguousarray(values, written).tobytes())
-
-
-def _numpy_dtype(dtype: np.dtype) -> np.dtype:
-    if dtype.type.__module__ != "ml_dtypes":
-        return dtype
-    return np.dtype(np.int8 if "int" in dtype.name else np.float32)
 
 
 def _fixed_width(values: np.ndarray) -> np.ndarray:
     """Strings as NumPy's fixed-width bytes, which lose zero bytes at the end: those are refused."""
     values = np.asarray(values)
     if values.dtype != object:
-        return values.astype(_numpy_dtype(values.dtype))
+        return values.astype(plain_dtype(values.dtype))
     texts = [bytes(text) for text in values.ravel()]
     if any(text.endswith(b"\0") for text in texts):
         raise TensorUnreadable(

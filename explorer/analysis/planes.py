@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explorer.analysis.plain_types import plain_dtype
 from explorer.formats.artifact import Shape, Tensor
 
 
@@ -45,7 +46,7 @@ class Plane:
         return f"[{', '.join(parts)}]"
 
     def read(self, tensor: Tensor, rows: slice, columns: slice) -> np.ndarray:
-        """The values of these rows and columns, always with two axes.
+        """The values of these rows and columns, always with two axes, in types that NumPy has.
 
         Raises `TensorUnreadable`.
         """
@@ -54,6 +55,7 @@ class Plane:
             if axis is not None:
                 chosen[axis] = part
         values = np.asarray(tensor.read(tuple(chosen)), _dtype_of(tensor))
+        values = values.astype(plain_dtype(values.dtype), copy=False)
         if self.down is not None and self.across is not None:
             return values.T if self.down > self.across else values
         return values.reshape((-1, 1) if self.across is None else (1, -1))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from explorer.analysis.export import export_npy
+from explorer.analysis.plain_types import plain_dtype
 from explorer.analysis.search import at_path
 from explorer.analysis.slicing import parse_slice
 from explorer.analysis.statistics import summarize
@@ -18,7 +19,7 @@ from explorer.cli.opening import with_artifact
 from explorer.cli.output import Output, aside, progress
 from explorer.formats.artifact import Artifact, Selection, Tensor, UnreadableArtifact
 from explorer.formats.selection import chosen
-from explorer.formats.text import array_text, bytes_text, tuple_text
+from explorer.formats.text import array_text, bytes_text, text_or_bytes, tuple_text
 
 _MOST_PRINTED = 100_000
 """Values of a tensor that are read to be printed whole; a larger one needs a slice."""
@@ -30,7 +31,8 @@ def run(arguments: Sequence[str]) -> int:
     """Print the tensor, its statistics, or write it to a file."""
     parser = argparse.ArgumentParser(
         prog="mfx tensor",
-        description="Show the values of one tensor; only the bytes that are needed are read.",
+        description="Show the values of one tensor; only the bytes that are needed are read. "
+        "Strings are shown as text; one that is not UTF-8 as bytes, such as b'\\xff'.",
     )
     parser.add_argument("path", metavar="PATH", help="a file, folder, checkpoint or URL")
     parser.add_argument("name", metavar="NAME", help="its path or label, as mfx show lists them")
@@ -119,12 +121,18 @@ def _print_values(output: Output, tensor: Tensor) -> int:
             '--slice, such as --slice "0", ask for --stats, or write it with --out FILE.npy.'
         )
         return 2
-    values = tensor.read()
-    if output.is_terminal:
-        output.block(np.array2string(values, threshold=1000))
-    else:
-        output.block(np.array2string(values, threshold=_MOST_PRINTED + 1))
+    values = _readable(tensor.read())
+    whole = np.array2string(values, threshold=1000 if output.is_terminal else _MOST_PRINTED + 1)
+    for line in whole.split("\n"):
+        output.line(line)
     return 0
+
+
+def _readable(values: np.ndarray) -> np.ndarray:
+    """Strings as text, bytes only where they are none; all numbers as NumPy itself prints them."""
+    if values.dtype == object:
+        return np.vectorize(text_or_bytes, otypes=[object])(values)
+    return values.astype(plain_dtype(values.dtype), copy=False)
 
 
 def _print_statistics(output: Output, tensor: Tensor) -> None:

@@ -117,10 +117,23 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def text_or_bytes(value: bytes) -> str | bytes:
+    """The text that a string of an array holds; what is not UTF-8 stays bytes."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return bytes(value)
+
+
+def exact_text(value: object) -> str:
+    """One value of an array with all its digits; bytes that are no text as ``b'\\xff'``."""
+    return str(text_or_bytes(value) if isinstance(value, bytes) else value)
+
+
 def value_text(value: object) -> str:
     """One value of an array: ``0.9560``, ``1.2e-07``, ``3``, ``True``, ``1+2j``, text."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
+        return exact_text(value)
     if isinstance(value, (str, bool, int, np.bool_, np.integer)):
         return str(value)
     if isinstance(value, (complex, np.complexfloating)):

@@ -151,6 +151,29 @@ def test_a_tensor_is_found_by_each_of_its_names(tmp_path: Path) -> None:
     assert [done.stdout.splitlines()[1] for done in printed] == ["[0 1 2]"] * 2
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "int4"])
+def test_numbers_of_types_that_numpy_lacks_read_like_others(tmp_path: Path, dtype: str) -> None:
+    import tensorflow as tf
+
+    numbers = [1.0, -2.0, 0.5, 7.0] if dtype != "int4" else [1, -2, 0, 7]
+    stored = tf.cast(tf.constant(numbers), dtype)
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "c"), tensor_names=["v"], shape_and_slices=[""], tensors=[stored]
+    )
+    done = mfx("tensor", tmp_path / "c", "v")
+    assert done.stdout.splitlines()[1] == str(np.array(numbers))
+
+
+def test_strings_are_text_and_bytes_only_where_they_are_none(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "words.h5", "w") as file:
+        words = [b"one", "größer".encode(), b"\xff\x00\x01", b"\x1b[31m\n"]
+        file["words"] = np.array(words, h5py.string_dtype(length=9))
+        file["word"] = "größer"
+    found = [mfx("tensor", tmp_path / "words.h5", name) for name in ("words", "word")]
+    printed = [done.stdout.splitlines()[1] for done in found]
+    assert printed == [r"['one' 'größer' b'\xff\x00\x01' '\x1b[31m\n']", "'größer'"]
+
+
 def test_statistics_agree_with_numpy(corpus: Path) -> None:
     path, name = corpus / "emotion_model.hdf5", "model_weights/conv2d_1/conv2d_1_1/kernel:0"
     values = datasets(path)[name][2].astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -75,11 +76,20 @@ def test_a_line_of_values_runs_down(qtbot: QtBot, model: ValuesModel) -> None:
     assert text(qtbot, model, 4, 0) == "4"
 
 
-def test_strings_are_shown_as_text_and_other_bytes_in_hexadecimal(
+def test_strings_are_shown_as_text_and_other_bytes_as_bytes(
     qtbot: QtBot, model: ValuesModel
 ) -> None:
     model.show(array_tensor("t", WORDS, "string"), table_plane(WORDS.shape))
-    assert [text(qtbot, model, row, 0) for row in range(3)] == ["plain", "größer", "ff fe"]
+    assert [text(qtbot, model, row, 0) for row in range(3)] == ["plain", "größer", r"b'\xff\xfe'"]
+
+
+@pytest.mark.parametrize(("dtype", "tip"), [("bfloat16", "1.0"), ("int4", "1")])
+def test_types_that_numpy_lacks_are_shown_as_its_own(
+    qtbot: QtBot, model: ValuesModel, dtype: str, tip: str
+) -> None:
+    model.show(array_tensor("t", np.ones(2, getattr(ml_dtypes, dtype))), table_plane((2,)))
+    assert text(qtbot, model, 0, 0) == "1"
+    assert model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole) == f"[0, 0]  {tip}"
 
 
 def test_what_cannot_be_read_says_why(qtbot: QtBot, model: ValuesModel) -> None:

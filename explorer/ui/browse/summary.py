@@ -11,12 +11,11 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from explorer.analysis.planes import Plane, Sample, known_shape, picture_plane, sample, table_plane
 from explorer.analysis.statistics import Statistics, summarize
 from explorer.formats.artifact import Artifact, Node, Signature, SignatureTensor, Tensor
-from explorer.formats.text import tuple_text
+from explorer.formats.text import exact_text, tuple_text
 from explorer.ui.background import Background
 from explorer.ui.browse.facts import Fact, Facts, contents, figures, origin, place
 from explorer.ui.browse.heat_map import HeatMap
 from explorer.ui.browse.histogram import Histogram
-from explorer.ui.browse.values_model import exact_text
 from explorer.ui.widgets import Card, ElidedLabel, chip, clear_layout, label
 
 _BINS = 48

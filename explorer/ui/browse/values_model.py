@@ -10,6 +10,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 
 from explorer.analysis.planes import Plane
 from explorer.formats.artifact import Tensor
+from explorer.formats.text import exact_text
 from explorer.ui.background import Background
 from explorer.ui.tables import Index
 from explorer.ui.theme import color, mono_font
@@ -167,13 +168,3 @@ def cell_text(value: Any) -> str:
     if isinstance(value, (complex, np.complexfloating)):
         return f"{complex(value):.4g}"
     return str(value)
-
-
-def exact_text(value: Any) -> str:
-    """A value as it is stored; bytes that are no text in hexadecimal digits."""
-    if not isinstance(value, bytes):
-        return str(value)
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.hex(" ")
