@@ -196,7 +196,8 @@ def at_path(root: Node, path: str) -> Node | None:
 
     A name may have slashes in it, as those of operations have.
     """
-    for child in root.children():
+    source = root.source or root.elsewhere
+    for child in source.page(0, len(source)) if source else ():
         if path == child.name:
             return child
         if path.startswith(f"{child.name}/"):

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from explorer.analysis.search import at_path
+from explorer.analysis.search import at_path, find, parse_query
 from explorer.formats.artifact import (
     Artifact,
     TensorUnreadable,
@@ -72,7 +72,7 @@ def test_links_are_shown_and_never_followed(odd: Path, opened: Any) -> None:
     shown = {n.name: (n.kind, n.summary, n.has_children) for n in artifact.root.children()}
     assert shown["soft"] == ("link, not followed", "soft link to /virtual", False)
     assert shown["elsewhere"][1] == "external link to /d in the file source.h5"
-    loop = below(artifact.root, "group", "loop")
+    loop = below(artifact.root, "again", "loop")
     assert (loop.kind, loop.has_children) == ("link, not followed", False)
     paths = [t.path for t in artifact.tensors()]
     assert paths.count("again/scalar") + paths.count("group/scalar") == 1
@@ -93,11 +93,48 @@ def test_a_second_name_is_told_and_leads_to_the_same_values(
     again = below(artifact.root, "group", "second")
     assert below(artifact.root, "first").kind == "dataset"
     assert again.kind == "dataset · same as first"
-    assert below(artifact.root, "same").kind == "group · same as group"
+    same = below(artifact.root, "same")
+    assert (same.kind, same.has_children) == ("group · same as group", False)
     assert again.tensor is not None
     assert again.tensor.read().tolist() == [0, 1, 2]
-    assert at_path(artifact.root, "same/second") == below(artifact.root, "same", "second")
+    assert at_path(artifact.root, "same/second") == again
     assert at_path(artifact.root, "same/third") is None
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_what_groups_of_several_names_hold_is_shown_once(
+    counted: bool, tmp_path: Path, opened: Any
+) -> None:
+    """Two names for each of thirty groups, one in the other: a billion ways lead to the dataset."""
+    path = tmp_path / "ways.h5"
+    with h5py.File(path, "w") as file:
+        group, headers = file, []
+        for _ in range(30):
+            inner = group.create_group("a")
+            group["b"] = group = inner
+            headers.append(h5py.h5o.get_info(inner.id).addr)
+        group["values"] = np.arange(3.0)
+    if not counted:
+        _count_one_link(path, headers)
+    artifact = opened(path)
+    way = "/".join("a" * 30)
+    assert [hit.path for hit in find(artifact.root, parse_query("values")).hits] == [
+        f"{way}/values"
+    ]
+    assert below(artifact.root, "b").kind == "group · same as a"
+    one = at_path(artifact.root, way.replace("a/a", "b/a") + "/values")
+    assert one is not None
+    assert one.tensor is not None
+    assert one.tensor.path == f"{way}/values"
+
+
+def _count_one_link(path: Path, headers: list[int]) -> None:
+    """As a damaged file may: old headers have the number of links to them in bytes 4 to 8."""
+    data = bytearray(path.read_bytes())
+    for header in headers:
+        assert data[header + 4 : header + 8] == b"\2\0\0\0"
+        data[header + 4] = 1
+    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("name", ["model_weights", "dense_1", "layers", "dense"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,11 +44,15 @@ class Hdf5View:
     role: Callable[[str], Role]
     kind: Callable[[str], str]
     member: str
+    _shown: dict[int, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def same_as(self, obj: Hdf5Object, path: bytes) -> str:
-        """`` · same as weights/first`` for an object that was there before under another name."""
-        first = self._first_paths.get(obj.address, path) if obj.reference_count > 1 else path
-        return "" if first == path else f" · same as {_decoded(first)}"
+    def first_path(self, obj: Hdf5Object, path: bytes) -> bytes:
+        """The first of the names of an object; ``path`` is the one that leads to it here.
+
+        Where the object counts fewer links than it has, the first one that was shown.
+        """
+        shown = self._shown.setdefault(obj.address, path)
+        return self._first_paths.get(obj.address, path) if obj.reference_count > 1 else shown
 
     @cached_property
     def _first_paths(self) -> Mapping[int, bytes]:
@@ -313,7 +317,7 @@ def _dataset_node(view: Hdf5View, obj: Hdf5Object, label: str, path: bytes) -> N
     return Node(
         label,
         NodeType.TENSOR,
-        kind=_TENSOR_KINDS.get(tensor.role, "dataset") + view.same_as(obj, path),
+        kind=_TENSOR_KINDS.get(tensor.role, "dataset") + _same_as(view.first_path(obj, path), path),
         size=tensor.nbytes,
         tensor=tensor,
         attributes=lambda: attributes_of(view.file, address),
@@ -323,16 +327,25 @@ def _dataset_node(view: Hdf5View, obj: Hdf5Object, label: str, path: bytes) -> N
 def _group_node(
     view: Hdf5View, obj: Hdf5Object, label: str, path: bytes, above: frozenset[int]
 ) -> Node:
+    """A group; what it holds is shown under the first of its names only."""
     address = obj.address
     links = links_of(obj)
+    first = view.first_path(obj, path)
+    source = GroupSource(view, address, first, above, links)
     return Node(
         label,
         NodeType.GROUP,
-        kind=(view.kind(_decoded(path)) or "group") + view.same_as(obj, path),
+        kind=(view.kind(_decoded(path)) or "group") + _same_as(first, path),
         summary=count_text(len(links), "entry", "entries"),
         attributes=lambda: attributes_of(view.file, address),
-        source=GroupSource(view, address, path, above, links),
+        source=source if first == path else None,
+        elsewhere=None if first == path else source,
     )
+
+
+def _same_as(first: bytes, path: bytes) -> str:
+    """`` · same as weights/first`` for an object that has another name before this one."""
+    return "" if first == path else f" · same as {_decoded(first)}"
 
 
 def attributes_of(file: Hdf5File, address: int | None = None) -> Sequence[tuple[str, str]]:
