@@ -35,15 +35,14 @@ def scan(artifact: Artifact) -> list[Finding]:
     What is no danger and true of several places, as of a custom class, is told once.
     Raises `UnreadableArtifact` where the file was changed or closed meanwhile.
     """
-    hazards = list(artifact.hazards())
-    if not artifact.is_known and not hazards:
-        return [Finding(Severity.WARNING, "not-read", artifact.name, _NOT_READ)]
     found = [
-        *map(_judged, hazards),
+        *map(_judged, artifact.hazards()),
         *config_findings(artifact.configs()),
         *op_findings(artifact.ops()),
         *_inflated(artifact.tensors()),
     ]
+    if not artifact.is_known and not found:
+        return [Finding(Severity.WARNING, "not-read", artifact.name, _NOT_READ)]
     order = list(Severity)
     return sorted(_listed(found), key=lambda finding: order.index(finding.severity))
 

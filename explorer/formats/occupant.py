@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.formats.artifact import Artifact, UnreadableArtifact
-from explorer.formats.keras.model import CONFIG, METADATA, WEIGHTS
+from explorer.formats.keras.model import METADATA, WEIGHTS
+from explorer.formats.keras_config import CONFIG
 from explorer.formats.registry import open_artifact
 
 _MODEL_FILES = {"saved_model.pb", "saved_model.pbtxt", "checkpoint", "keras_metadata.pb"}

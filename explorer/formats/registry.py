@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -56,6 +57,13 @@ class Format:
         return any(ending and name.lower().endswith(ending) for ending in self.endings)
 
 
+_KERAS_FOLDER = Format(
+    "Keras folder",
+    ("",),
+    "a folder with config.json, and metadata.json or model.weights.h5 beside it",
+    "keras.folder",
+)
+
 FORMATS: tuple[Format, ...] = (
     Format(
         "SavedModel",
@@ -75,12 +83,7 @@ FORMATS: tuple[Format, ...] = (
         "a zip file with config.json that names a class, or metadata.json or weights beside it",
         "keras.archive",
     ),
-    Format(
-        "Keras folder",
-        ("",),
-        "a folder with config.json, and metadata.json or model.weights.h5 beside it",
-        "keras.folder",
-    ),
+    _KERAS_FOLDER,
     Format(
         "Keras sharded weights",
         (".weights.json", ".weights.h5"),
@@ -151,7 +154,7 @@ def open_stored(storage: Storage) -> Artifact:
         try:
             match = row.reader().match(storage)
             if match is not None:
-                return with_second_format(storage, row.reader().open(match))
+                return _with_second_format(storage, row.reader().open(match))
             reasons[row.name] = row.absence
         except OverLimit as error:
             raise OverLimit(str(error), path=storage.uri) from error
@@ -163,7 +166,7 @@ def open_stored(storage: Storage) -> Artifact:
         refusal = damaged[0] if damaged else diagnosis.refusal(storage)
         if not refusal:
             found = unknown.open_unknown(storage, diagnosis.no_model(storage), reasons)
-            return with_second_format(storage, found)
+            return _with_second_format(storage, found)
     except OSError as error:
         refusal = system_error(storage.uri, error)
     raise UnreadableArtifact(
@@ -173,6 +176,19 @@ def open_stored(storage: Storage) -> Artifact:
         reasons=reasons,
         damaged=recognised,
     )
+
+
+def _with_second_format(storage: Storage, artifact: Artifact) -> Artifact:
+    return with_second_format(storage, artifact, lambda: _keras_model(storage))
+
+
+def _keras_model(folder: Storage) -> Artifact | None:
+    """The Keras model in a folder that is read as something else; ``None`` where there is none."""
+    reader = _KERAS_FOLDER.reader()
+    with suppress(UnreadableArtifact, OSError):
+        match = reader.match(folder)
+        return reader.open(match) if match else None
+    return None
 
 
 def _in_order(storage: Storage) -> list[Format]:

@@ -3,33 +3,43 @@
 The list of a zip archive's members stands at its end, so whatever is put before it is passed over:
 Keras takes such a file for a ``.keras`` archive, though it begins like HDF5 or TensorFlow Lite. An
 HDF5 file may begin behind a block of anything, and Keras 2 takes every file in which the HDF5
-library finds one for a model. What is no array to NumPy it takes for a pickle.
+library finds one for a model. What is no array to NumPy it takes for a pickle. Of folders Keras
+takes every one with config.json for a model, whatever else is in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 
 from explorer.formats.archives.tar_storage import end_of_members, is_tar
 from explorer.formats.archives.zip_storage import ZipStorage, appended_names, is_zip
 from explorer.formats.artifact import Artifact, Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.hdf5.superblock import superblock_offset
+from explorer.formats.keras_config import folder_config
 from explorer.formats.pickles import pickle_hazard, taken_for_pickle
 from explorer.formats.storage import Storage
 from explorer.formats.text import listed
 
 _WEIGHTS = "model.weights.h5"
 _KERAS = {"config.json", "metadata.json", _WEIGHTS}
+_KERAS_FOLDER = "keras_v3_dir"
 _HDF5 = {"hdf5", "keras_hdf5", "keras_sharded_weights"}
 _HEAD = 512
 
 
-def with_second_format(storage: Storage, artifact: Artifact) -> Artifact:
-    """The artifact that was read from ``storage``, with what else it is among its hazards."""
+def with_second_format(
+    storage: Storage, artifact: Artifact, keras_model: Callable[[], Artifact | None]
+) -> Artifact:
+    """The artifact that was read from ``storage``, with what else it is among its hazards.
+
+    Of a folder the configs and hazards of the ``keras_model`` in it are among its own.
+    """
     if storage.is_folder:
-        return artifact
+        is_keras = artifact.format == _KERAS_FOLDER
+        return artifact if is_keras else _with_keras(storage, artifact, keras_model)
 
     def hazards() -> Iterator[Hazard]:
         yield from artifact.hazards()
@@ -38,6 +48,23 @@ def with_second_format(storage: Storage, artifact: Artifact) -> Artifact:
             yield pickle_hazard(storage.name)
 
     return replace(artifact, hazards=hazards)
+
+
+def _with_keras(
+    storage: Storage, artifact: Artifact, keras_model: Callable[[], Artifact | None]
+) -> Artifact:
+    def hazards() -> Iterator[Hazard]:
+        yield from artifact.hazards()
+        second = keras_model()
+        if second is not None:
+            with closing(second):
+                yield from second.hazards()
+
+    return replace(
+        artifact,
+        configs=lambda: chain(artifact.configs(), folder_config(storage)),
+        hazards=hazards,
+    )
 
 
 def hdf5_hazard(name: str, offset: int) -> Hazard:

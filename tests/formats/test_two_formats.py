@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import struct
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import safetensors.numpy
 
 from explorer.analysis.safety import scan
 from explorer.formats.artifact import Artifact
-from tests.formats.packing import pack_tar
+from tests.formats.packing import PACKERS, members_of, pack_tar
 
 Open = Callable[[Path], Artifact]
 
@@ -201,3 +202,81 @@ def test_a_zip_before_what_is_read_as_hdf5_is_named(tmp_path: Path, opened: Open
     assert keras.models.load_model(path.rename(tmp_path / "m.keras")).name == "first"
     artifact = opened((tmp_path / "m.keras").rename(path))
     assert (artifact.format, dangers(artifact)) == ("keras_hdf5", [("two-formats", "m.h5")])
+
+
+# A Keras model in a folder that is read as something else
+
+
+@pytest.fixture(scope="module")
+def keras_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An unpacked model whose layer is Python code."""
+    folder = tmp_path_factory.mktemp("parts")
+    code = keras.layers.Lambda(lambda x: x * 2, name="code")
+    keras.Sequential([keras.Input((2,)), code], name="second").save(folder / "m.keras")
+    with zipfile.ZipFile(folder / "m.keras") as archive:
+        archive.extractall(folder / "parts")
+    return folder / "parts"
+
+
+HOSTS = ["half_plus_two_tf1", "notes_tf20/subclass/checkpoints"]
+
+
+@pytest.mark.parametrize("source", HOSTS)
+def test_a_keras_model_in_the_folder_of_another_is_looked_at(
+    source: str, corpus: Path, keras_parts: Path, tmp_path: Path, opened: Open
+) -> None:
+    folder = Path(shutil.copytree(corpus / source, tmp_path / "both"))
+    assert dangers(opened(folder)) == []
+    shutil.copytree(keras_parts, folder, dirs_exist_ok=True)
+    assert keras.models.load_model(folder, safe_mode=False).name == "second"
+    members = members_of(folder, "both/")
+    packed = [pack(tmp_path / name, members) for pack, name in (p.values for p in PACKERS)]
+    for path in (folder, *packed):
+        artifact = opened(path)
+        assert artifact.format in ("saved_model", "tf_checkpoint")
+        assert dangers(artifact) == [("lambda-code", "config.json: code")]
+
+
+def test_what_the_weights_of_that_model_lead_to_is_named(
+    corpus: Path, keras_parts: Path, tmp_path: Path, opened: Open
+) -> None:
+    folder = Path(shutil.copytree(corpus / HOSTS[0], tmp_path / "both"))
+    shutil.copytree(keras_parts, folder, dirs_exist_ok=True)
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        file["elsewhere"] = h5py.ExternalLink("/etc/other.h5", "/x")
+    assert ("external-link", "model.weights.h5/elsewhere") in dangers(opened(folder))
+
+
+@pytest.mark.parametrize("host", ["half_plus_two_tf1", "emotion_model.hdf5", "sleep_stages.keras"])
+def test_a_config_beside_a_model_in_an_archive_is_looked_at(
+    host: str, corpus: Path, keras_parts: Path, tmp_path: Path, opened: Open
+) -> None:
+    config = {"other/config.json": (keras_parts / "config.json").read_bytes()}
+    path = corpus / host
+    members = {host: path.read_bytes()} if path.is_file() else members_of(path, "good/")
+    for pack, name in (p.values for p in PACKERS):
+        artifact = opened(pack(tmp_path / name, {**members, **config}))
+        assert artifact.is_known
+        assert dangers(artifact) == [("lambda-code", "other/config.json: code")]
+        alone = opened(pack(tmp_path / name, config))
+        assert dangers(alone) == [("lambda-code", "other/config.json: code")]
+
+
+@pytest.mark.parametrize("source", [*HOSTS, "sleep_stages.keras"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        b'{"model_type": "bert", "hidden_act": "gelu", "activation": "swish", "vocab_size": 9}',
+        b'{"class_name": "Sequential", "config": {"name": "s", "layers": []}}',
+        b'["a", 1]',
+        b"// no JSON",
+    ],
+)
+def test_a_config_of_anything_else_is_none(
+    config: bytes, source: str, corpus: Path, tmp_path: Path, opened: Open
+) -> None:
+    path = corpus / source
+    members = {source: path.read_bytes()} if path.is_file() else members_of(path)
+    for pack, name in (p.values for p in PACKERS):
+        artifact = opened(pack(tmp_path / name, {**members, "config.json": config}))
+        assert scan(artifact) == []

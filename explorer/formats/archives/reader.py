@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from explorer.formats.archives.opening import Archive, is_archive, open_archive
 from explorer.formats.archives.several import Model, archive_root, several_models
-from explorer.formats.archives.unscanned import unscanned
+from explorer.formats.archives.unscanned import other_configs, unscanned
 from explorer.formats.artifact import (
     Artifact,
     Hazard,
@@ -127,7 +127,11 @@ def _choice(outer: Storage, models: Sequence[str]) -> str:
 def _alone(outer: Storage, archive: Archive, path: str) -> Artifact:
     """The one model that an archive is opened for, and what else is in it among its hazards."""
     artifact = _opened(outer, archive, path)
-    return replace(artifact, hazards=lambda: chain(artifact.hazards(), unscanned(archive, [path])))
+    return replace(
+        artifact,
+        configs=lambda: chain(artifact.configs(), other_configs(archive, [path])),
+        hazards=lambda: chain(artifact.hazards(), unscanned(archive, [path])),
+    )
 
 
 def _at(archive: Archive, path: str) -> Artifact:
@@ -205,6 +209,7 @@ def _without_model(outer: Storage, archive: Archive) -> Artifact:
         format_name=f"{archive.kind} without a model".capitalize(),
         size=outer.size() or 0,
         root=archive_root(outer, archive),
+        configs=lambda: other_configs(archive, []),
         hazards=lambda: chain(archive.hazards(), unscanned(archive, []), pickles_in(archive)),
         checks=archive.checks,
         notes=(_why_no_model(outer, archive),),

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from explorer.formats.archives.opening import Archive
-from explorer.formats.archives.unscanned import unscanned
+from explorer.formats.archives.unscanned import other_configs, unscanned
 from explorer.formats.artifact import (
     Artifact,
     Check,
@@ -66,7 +66,10 @@ def several_models(
         contents=_contents([artifact.contents for _, artifact in opened]),
         tensors=lambda: [t for path, a in opened for t in _tensors(path, a)],
         ops=lambda: chain.from_iterable(_ops(path, a) for path, a in opened),
-        configs=lambda: _placed(opened, lambda artifact: artifact.configs()),
+        configs=lambda: chain(
+            _placed(opened, lambda artifact: artifact.configs()),
+            other_configs(archive, [path for path, _ in opened]),
+        ),
         hazards=lambda: chain(
             archive.hazards(),
             _placed(opened, lambda artifact: artifact.hazards()),

@@ -1,13 +1,17 @@
-"""What lies in an archive beside its model and is not looked at: other models and archives."""
+"""What lies in an archive beside its model: other models and archives, which are not looked at, and
+configs, which are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 
 from explorer.formats.archives.opening import ARCHIVE_ENDINGS, Archive, is_archive
-from explorer.formats.artifact import Hazard, HazardKind, UnreadableArtifact
+from explorer.formats.artifact import Config, Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.hdf5.superblock import superblock_offset
+from explorer.formats.keras_config import CONFIG, folder_config
 from explorer.formats.model_folders import model_folders
 from explorer.formats.storage import walk_bounded
 from explorer.formats.two_formats import hdf5_hazard
@@ -34,6 +38,18 @@ def unscanned(archive: Archive, opened: Sequence[str]) -> Iterator[Hazard]:
         left -= 1
         if path.lower().endswith(ARCHIVE_ENDINGS) or (left > 0 and _is_archive(archive, path)):
             yield _hazard(archive, "archive", path)
+
+
+def other_configs(archive: Archive, opened: Sequence[str]) -> Iterator[Config]:
+    """The ``config.json`` of every folder in an archive but those at the paths ``opened``.
+
+    At most so many are read.
+    """
+    left = count(_MOST_READ, -1)
+    for path in sorted(archive.names()):
+        folder, _, name = path.rpartition("/")
+        if name == CONFIG and folder not in opened:
+            yield from folder_config(archive, folder) if next(left) > 0 else [Config(path, None)]
 
 
 def _hazard(archive: Archive, what: str, path: str) -> Hazard:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from explorer.formats.archives.unscanned import other_configs
 from explorer.formats.archives.zip_storage import ZipStorage, is_zip
-from explorer.formats.artifact import Artifact, Check, Hazard
-from explorer.formats.keras.model import CONFIG, METADATA, is_model, open_model
+from explorer.formats.artifact import Artifact, Check, Config, Hazard
+from explorer.formats.keras.model import METADATA, is_model, open_model
+from explorer.formats.keras_config import CONFIG
 from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage
@@ -40,6 +42,10 @@ def open(match: Match) -> Artifact:
 def _artifact(outer: Storage, archive: ZipStorage) -> Artifact:
     inside = open_model(outer, archive, "keras_archive", "Keras archive", outer.size() or 0)
 
+    def configs() -> Iterator[Config]:
+        yield from inside.configs()
+        yield from other_configs(archive, [""])
+
     def hazards() -> Iterator[Hazard]:
         yield from archive.hazards()
         yield from inside.hazards()
@@ -54,7 +60,9 @@ def _artifact(outer: Storage, archive: ZipStorage) -> Artifact:
         archive.close()
 
     notes = (*inside.notes, *map(_escapes, archive.escaping))
-    return replace(inside, hazards=hazards, checks=checks, close=close, notes=notes)
+    return replace(
+        inside, configs=configs, hazards=hazards, checks=checks, close=close, notes=notes
+    )
 
 
 def _escapes(name: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from explorer.formats.archives.zip_storage import ZipStorage
 from explorer.formats.artifact import Artifact, Hazard
-from explorer.formats.keras.model import CONFIG, METADATA, WEIGHTS, is_model, open_model
+from explorer.formats.keras.model import METADATA, WEIGHTS, is_model, open_model
+from explorer.formats.keras_config import CONFIG
 from explorer.formats.pickles import pickles_in
 from explorer.formats.registry import Match
 from explorer.formats.storage import Storage, escaping_links

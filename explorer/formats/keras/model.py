@@ -42,10 +42,10 @@ from explorer.formats.keras.npz import NpzWeights
 from explorer.formats.keras.store import store_kinds, store_layers
 from explorer.formats.keras.weights import contents_of
 from explorer.formats.keras.weights_store import Hdf5Weights, Labelled, WeightsStore
+from explorer.formats.keras_config import CONFIG
 from explorer.formats.storage import Entry, Storage, joined, readable_entries
 from explorer.formats.text import count_text
 
-CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = ("model.weights.h5", "model.weights.npz")
 
