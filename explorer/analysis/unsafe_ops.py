@@ -189,7 +189,8 @@ _RULES = (
         _NOTE,
         "reads-vocabulary",
         r"InitializeTableFromTextFile(V2)?",
-        "It reads a vocabulary when the model is loaded, as a rule from the folder assets.",
+        "It reads a vocabulary from a file, as a rule when the model is loaded: one of the folder "
+        "assets, unless the graph gives it another.",
         _vocabulary,
     ),
 )

@@ -21,6 +21,7 @@ from explorer.formats.graph.stored_graph import (
     data_inputs,
     node_at,
     producer,
+    reached,
 )
 from explorer.formats.schema import saved_model_pb2 as pb
 from explorer.formats.storage import stays_inside
@@ -30,6 +31,7 @@ _MERGE = "MergeV2Checkpoints"
 _RESTORES = "Restore"
 _TRACED = re.compile(r"__inference_+traced_(save|restore)_\d+")
 _TRACED_BYTES = re.compile(_TRACED.pattern.encode())
+_IMPLEMENTS = "api_implements"
 _LARGEST_CALL = 1 << 26
 _FROM = {
     "Identity": slice(1),
@@ -84,7 +86,7 @@ def _saving_scopes(graph: StoredGraph, started: Set[str], restore: str) -> Set[s
         if scope:
             inside[node.name] = node
     savers = [node for node in inside.values() if _SAVERS.fullmatch(node.op)]
-    restoring = _reached(restore, inside)
+    restoring = reached((restore,), {name: node.input for name, node in inside.items()})
     misused = (
         node.name
         for node in savers
@@ -96,18 +98,6 @@ def _saving_scopes(graph: StoredGraph, started: Set[str], restore: str) -> Set[s
 
 def _restores(saver: pb.NodeDef) -> bool:
     return saver.op.startswith(_RESTORES)
-
-
-def _reached(start: str, nodes: Mapping[str, pb.NodeDef]) -> Set[str]:
-    """The operations that run with that one, itself among them, as far as they are ``nodes``."""
-    found: set[str] = set()
-    pending = [start]
-    while pending:
-        name = pending.pop()
-        if name in nodes and name not in found:
-            found.add(name)
-            pending += map(producer, nodes[name].input)
-    return found
 
 
 class _Scopes:
@@ -174,7 +164,7 @@ def _saving_functions(graph: StoredGraph, started: Set[str], restore: str) -> Se
     """Functions that nothing calls but operations of the main graph whose result none takes, and
     whose files only whoever runs these names.
     """
-    files = {f.name: _file_arguments(f) for f in graph.functions if _TRACED.fullmatch(f.name)}
+    files = {f.name: _file_arguments(f) for f in graph.functions if _is_traced(f)}
     traced = {name: places for name, places in files.items() if places is not None}
     if not traced:
         return traced.keys()
@@ -194,6 +184,15 @@ def _saving_functions(graph: StoredGraph, started: Set[str], restore: str) -> Se
             if is_run or saves_on_loading or not _hands(caller, name, traced[name], chosen):
                 misused.add(name)
     return traced.keys() - misused
+
+
+def _is_traced(function: StoredFunction) -> bool:
+    """Whether it looks like one that saves or restores, and nothing takes it for another.
+
+    A call to one function may run any other of the same ``api_implements``. Source:
+    ``tensorflow/core/grappler/optimizers/implementation_selector.cc``.
+    """
+    return bool(_TRACED.fullmatch(function.name)) and _IMPLEMENTS not in function.header.attr
 
 
 def _hands(caller: pb.NodeDef, function: str, places: Sequence[int], chosen: Set[str]) -> bool:

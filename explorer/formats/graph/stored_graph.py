@@ -7,7 +7,7 @@ A graph may hold gigabytes of constants, so nothing but offsets is kept. Source:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from explorer.formats.artifact import GraphOp, Tensor
@@ -144,8 +144,9 @@ class StoredFunction:
 class StoredGraph:
     """A ``GraphDef`` at ``spans`` of a file. ``where`` names it, ``prefix`` begins the paths in it.
 
-    ``assets`` are the constants that get the paths of a model's own files.
-    Reading it raises `UnreadableArtifact` where it is damaged.
+    ``assets`` are the constants in whose place a loader puts the paths of a model's own files, but
+    not where it runs what ``unfed`` names. Reading it raises `UnreadableArtifact` where it is
+    damaged.
     """
 
     def __init__(
@@ -155,9 +156,11 @@ class StoredGraph:
         where: str = "graph",
         prefix: str = "",
         assets: Set[str] = frozenset(),
+        unfed: Iterable[str] = (),
     ) -> None:
         self.file = file
         self._assets = assets
+        self._unfed = unfed
         self.where = where
         self._spans = spans
         self._prefix = prefix
@@ -175,7 +178,15 @@ class StoredGraph:
     @cached_property
     def nodes(self) -> StoredNodes:
         """The operations of the main graph."""
-        return StoredNodes(self.file, self._parts[1][_NODE], self._prefix, self._assets)
+        return StoredNodes(self.file, self._parts[1][_NODE], self._prefix)
+
+    @cached_property
+    def _given(self) -> Set[str]:
+        """The assets whose own value nothing that is run without them can read."""
+        if not self._assets:
+            return self._assets
+        inputs = {node.name: tuple(node.input) for node in self.nodes.messages()}
+        return self._assets - reached(self._unfed, inputs)
 
     @cached_property
     def _libraries(self) -> list[tuple[pb.FunctionDefLibrary, Spans]]:
@@ -216,7 +227,7 @@ class StoredGraph:
 
     def ops(self) -> Iterator[GraphOp]:
         """Every operation of the main graph and the functions."""
-        yield from self.nodes.ops(self.where)
+        yield from replace(self.nodes, given=self._given).ops(self.where)
         for function in self.functions:
             yield from function.nodes.ops(self.where_of(function.name))
 
@@ -269,6 +280,21 @@ _UNSEEN = ("Const", "NoOp")
 def producer(name: str) -> str:
     """The operation of an input: ``before`` of ``^before``, ``split`` of ``split:1``."""
     return name.removeprefix("^").partition(":")[0]
+
+
+def reached(starts: Iterable[str], inputs: Mapping[str, Sequence[str]]) -> Set[str]:
+    """The operations that run with these, themselves among them.
+
+    ``inputs`` has those of each operation by its name; what is not in it is not followed.
+    """
+    found: set[str] = set()
+    pending = [producer(name) for name in starts]
+    while pending:
+        name = pending.pop()
+        if name in inputs and name not in found:
+            found.add(name)
+            pending += map(producer, inputs[name])
+    return found
 
 
 def data_inputs(names: Iterable[str]) -> list[str]:

@@ -23,6 +23,8 @@ INIT_SIGNATURE = "__saved_model_init_op"
 _GRAPH = pb.MetaGraphDef.GRAPH_DEF_FIELD_NUMBER
 _ASSETS = "saved_model_assets"
 _VARIABLES = "variables"
+_LOCAL_VARIABLES = "local_variables"
+_TABLES = "table_initializer"
 _VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
 _MOST_META_GRAPHS = 1_000
 _MOST_TAGS = 100
@@ -86,10 +88,23 @@ class StoredMetaGraph:
     def _started(self) -> Iterator[str]:
         """What a loader runs or offers of the graph, the saver left out."""
         yield from (name for _, name in self.initializers())
+        yield from self._local_initializers()
         yield from self.message.object_graph_def.concrete_functions
-        for signature in self.message.signature_def.values():
-            for info in signature.outputs.values():
-                yield from tensor_names(info)
+        yield from _returned(self.message)
+
+    def _local_initializers(self) -> Iterator[str]:
+        """What TensorFlow 2 runs to load a graph of TensorFlow 1 that names no such operation.
+
+        Source: ``tensorflow/python/saved_model/load_v1_in_v2.py`` and ``default_local_init_op`` in
+        ``tensorflow/python/training/monitored_session.py``.
+        """
+        collections = self.message.collection_def
+        if _TABLES in collections:
+            yield from collections[_TABLES].node_list.value
+        if _LOCAL_VARIABLES in collections:
+            for item in collections[_LOCAL_VARIABLES].bytes_list.value:
+                with suppress(WireError):
+                    yield parsed(item, pb.VariableDef).initializer_name
 
     def initializers(self) -> list[tuple[str, str]]:
         """The operations that a loader runs before anything else: title and name."""
@@ -105,16 +120,20 @@ class StoredMetaGraph:
         return found
 
 
-def meta_graph_at(file: ProtoFile, wire: Wire, span: Span, prefix: str = "") -> StoredMetaGraph:
+def meta_graph_at(
+    file: ProtoFile, wire: Wire, span: Span, prefix: str = "", *, has_loader: bool = False
+) -> StoredMetaGraph:
     """The meta graph at ``span``; ``prefix`` begins the paths of its constants.
 
-    Raises `WireError`.
+    ``has_loader`` says whether what loads it puts the paths of its assets into it. Raises
+    `WireError`.
     """
     message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
     _check_counts(wire, message)
     where = f"meta graph [{', '.join(message.meta_info_def.tags)}]"
-    assets = {producer(asset.tensor_info.name) for asset in _assets(message)}
-    graph = StoredGraph(file, apart[_GRAPH], where, prefix, assets)
+    assets = {producer(a.tensor_info.name) for a in _assets(message)} if has_loader else set()
+    unfed = [message.saver_def.restore_op_name, *_returned(message, but=INIT_SIGNATURE)]
+    graph = StoredGraph(file, apart[_GRAPH], where, prefix, assets, unfed)
     return StoredMetaGraph(message, graph)
 
 
@@ -130,10 +149,21 @@ def _check_counts(wire: Wire, message: pb.MetaGraphDef) -> None:
     wire.check_count(assets, "assets", _MOST_ASSETS)
 
 
+def _returned(message: pb.MetaGraphDef, but: str = "") -> Iterator[str]:
+    """The tensors that the signatures return, those of one key left out."""
+    for key, signature in message.signature_def.items():
+        for info in signature.outputs.values() if key != but else ():
+            yield from tensor_names(info)
+
+
 def _assets(message: pb.MetaGraphDef) -> list[pb.AssetFileDef]:
-    """TensorFlow 1 packs assets into a collection; what is damaged in it is left out."""
+    """TensorFlow 1 packs assets into a collection, which is read only where no others are.
+
+    What is damaged in it is left out. Source: ``get_asset_tensors`` in
+    ``tensorflow/python/saved_model/loader_impl.py``.
+    """
     found = list(message.asset_file_def)
-    if _ASSETS in message.collection_def:
+    if not found and _ASSETS in message.collection_def:
         for item in message.collection_def[_ASSETS].any_list.value:
             with suppress(WireError):
                 found.append(parsed(item.value, pb.AssetFileDef))
@@ -147,7 +177,9 @@ def meta_graphs_of(file: ProtoFile) -> list[StoredMetaGraph]:
         spans = apart[_META_GRAPHS]
         wire.check_count(len(spans), "meta graphs", _MOST_META_GRAPHS)
         return [
-            meta_graph_at(file, wire, span, f"meta graph {number}/" if len(spans) > 1 else "")
+            meta_graph_at(
+                file, wire, span, f"meta graph {number}/" if len(spans) > 1 else "", has_loader=True
+            )
             for number, span in enumerate(spans)
         ]
 

@@ -59,10 +59,14 @@ def fingerprint_problem(fingerprint: pb.FingerprintDef | None) -> str:
 
 
 def hazards(storage: Storage, assets: Mapping[str, str]) -> Iterator[Hazard]:
-    """Links and asset names that lead out of the folder, and pickles in it."""
+    """Links and asset names that lead out of the folder, and pickles in it.
+
+    ``assets`` has the names as the graphs give them, each with its tensor: of a folder and an
+    absolute name, Python's loader takes the name alone.
+    """
     outside = (
-        Hazard(HazardKind.EXTERNAL_LINK, f"asset {tensor}", member)
-        for member, tensor in assets.items()
-        if not stays_inside(member)
+        Hazard(HazardKind.EXTERNAL_LINK, f"asset {tensor}", name)
+        for name, tensor in assets.items()
+        if not stays_inside(name)
     )
     return chain(escaping_links(storage), outside, pickles_in(storage))

@@ -228,11 +228,12 @@ class SavedModelContent:
     @cached_property
     def assets(self) -> Mapping[str, str]:
         """The asset files that the graphs ask for, each with the tensor that gets its path."""
-        return {
-            f"{ASSETS_FOLDER}/{asset.filename}": asset.tensor_info.name
-            for graph in self.meta_graphs
-            for asset in graph.assets
-        }
+        return {f"{ASSETS_FOLDER}/{name}": tensor for name, tensor in self._asset_names.items()}
+
+    @property
+    def _asset_names(self) -> Mapping[str, str]:
+        every = (asset for graph in self.meta_graphs for asset in graph.assets)
+        return {asset.filename: asset.tensor_info.name for asset in every}
 
     def functions(self) -> Sequence[SavedFunction]:
         """The functions of the object graph."""
@@ -258,7 +259,7 @@ class SavedModelContent:
 
     def hazards(self) -> Iterator[Hazard]:
         """What leads out of the folder."""
-        return hazards(self.storage, self.assets)
+        return hazards(self.storage, self._asset_names)
 
     def checks(self) -> Iterator[Check]:
         """Whether all is there and undamaged."""
