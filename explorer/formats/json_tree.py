@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from explorer.formats.artifact import Node, NodeList, NodeType
+from explorer.formats.artifact import Node, NodeSource, NodeType
+from explorer.formats.nodes import Paged
 from explorer.formats.text import bytes_text, count_text
 
 LARGEST_JSON = 32 << 20
@@ -101,12 +102,13 @@ def short_text(text: str) -> str:
     return line if whole else line[:_SHORT].rstrip() + " …"
 
 
-def json_children(value: Any) -> NodeList | None:
+def json_children(value: Any) -> NodeSource | None:
     """The members of an object or list as nodes, made when asked for; ``None`` for the rest."""
     if isinstance(value, dict) and value:
-        return NodeList(lambda: [json_node(str(key), below) for key, below in value.items()])
+        keys = list(value)
+        return Paged(keys, lambda key: json_node(str(key), value[key]))
     if isinstance(value, list) and value:
-        return NodeList(lambda: [json_node(f"[{i}]", below) for i, below in enumerate(value)])
+        return Paged(range(len(value)), lambda at: json_node(f"[{at}]", value[at]))
     return None
 
 
