@@ -7,6 +7,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from explorer.analysis.safety import scan
 from explorer.formats.artifact import Artifact, OverLimit, Tri
 from explorer.formats.json_tree import LARGEST_JSON, excess, parse_json
 from explorer.formats.registry import open_artifact
+from explorer.formats.storage import Pages
 from tests.cli.running import mfx
 
 Open = Callable[[Path], Artifact]
@@ -219,6 +221,57 @@ def test_very_many_missing_shards_take_no_time_each(tmp_path: Path, opened: Open
     artifact = opened(path)
     assert "20,000 shards cannot be read" in artifact.notes[0]
     assert sum(bool(check.problem) for check in artifact.checks()) == 20_000
+
+
+class _Chain(keras.Model):  # type: ignore[misc]
+    """A model of layers one after the other, sooner made than a ``Sequential`` of so many."""
+
+    def __init__(self, layers: list[Any]) -> None:
+        super().__init__()
+        self.chain = layers
+        self(np.zeros((1, 1), np.float32))
+
+    def call(self, inputs: Any) -> Any:
+        for layer in self.chain:
+            inputs = layer(inputs)
+        return inputs
+
+
+@pytest.fixture(scope="module")
+def chains() -> list[_Chain]:
+    """A model of few layers and one of eight times as many, these among them."""
+    layers = [
+        keras.layers.Dense(1, kernel_initializer="zeros", name=f"layer{n}") for n in range(160)
+    ]
+    return [_Chain(layers[:20]), _Chain(layers)]
+
+
+@pytest.mark.parametrize("ending", ["h5", "json"])
+def test_each_of_many_layers_takes_as_many_reads_as_one_of_few(
+    ending: str, chains: list[_Chain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    read = Pages.read
+
+    def counted(pages: Pages, offset: int, length: int) -> bytes:
+        lengths.append(length)
+        return read(pages, offset, length)
+
+    monkeypatch.setattr(Pages, "read", counted)
+    cost = []
+    for model in chains:
+        path = tmp_path / f"{len(model.layers)}.weights.{ending}"
+        size = 4 * len(model.layers) / (1 << 30)
+        model.save_weights(path, max_shard_size=None if ending == "h5" else size)
+        lengths.clear()
+        with closing(open_artifact(str(path))) as artifact:
+            assert {layer.name for layer in artifact.layers()} == {
+                each.name for each in model.layers
+            }
+            assert scan(artifact) == []
+            assert not any(check.problem for check in artifact.checks())
+        cost.append(len(lengths))
+    assert cost[1] < 9 * cost[0]
 
 
 def tensorflow_js(path: Path, groups: int, files: int) -> Path:

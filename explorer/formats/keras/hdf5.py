@@ -57,7 +57,7 @@ from explorer.formats.keras.store import (
     layer_groups,
     store_layers,
     store_role,
-    stored_name,
+    stored_names,
 )
 from explorer.formats.keras.variables import SUMMARIZING
 from explorer.formats.keras.weights import (
@@ -132,6 +132,10 @@ class _Layout:
 
 _MODEL_CONFIG = "model_config"
 _WEIGHTS = "model_weights"
+_ABSENT = (
+    "The file lists it, but does not hold it: the save was interrupted, or the file was changed "
+    "afterwards. Copy it or save the model again."
+)
 _WHOLE_ROLES = {_WEIGHTS: Role.WEIGHT, "optimizer_weights": Role.OPTIMIZER}
 
 
@@ -207,8 +211,10 @@ class _Reading:
         layout = self._layout
         if layout.format == "hdf5" or layout.names or layout.model is not None:
             return None
-        names, groups = cache(partial(stored_name, self._file)), layer_groups(self._file)
-        return StoreLabels(self._stored, names, self._place_of, layer_groups=groups)
+        names, groups = stored_names(self._file), layer_groups(self._file)
+        return StoreLabels(
+            self._stored, lambda place: names.get(place, ""), self._place_of, layer_groups=groups
+        )
 
     def _with_labels(self) -> tuple[Tensor, ...]:
         if self._layout.format == "hdf5":
@@ -272,7 +278,24 @@ class _Reading:
 
     def _checks(self) -> Iterator[Check]:
         yield from self._layout.unread
+        yield from self._listed_checks()
         yield from checks_of(self._file)
+
+    def _listed_checks(self) -> Iterator[Check]:
+        """Whether each weight that a layer lists has a name; what it leads to, others check."""
+        if self._layout.format == "hdf5":
+            return
+        above = joined(self._layout.root, "")
+        missing = {above + path for path in self._missing()}
+        for path in self._groups.listed:
+            is_there = path not in missing or self._has_name(path)
+            yield Check("weight present", path, "" if is_there else _ABSENT)
+
+    def _has_name(self, path: str) -> bool:
+        above, _, name = path.rpartition("/")
+        with suppress(KeyError, *HDF5_ERRORS):
+            return name.encode() in open_group(self._file.root, above).links
+        return False
 
     def _root(self) -> Node:
         source, is_plain = root_source(self._view, self._links), self._layout.format == "hdf5"

@@ -123,9 +123,10 @@ class _Sharded:
         for number, name in enumerate(index.places):
             self._open(name, number)
         self._places = Places(self._groups_in)
+        names = self._stored_names()
         self._labels = StoreLabels(
             self._stored(),
-            cache(self._stored_name),
+            lambda place: names.get(place, ""),
             self._places.of,
             layer_groups=self._layer_groups(),
         )
@@ -179,9 +180,10 @@ class _Sharded:
                 found.setdefault(tensor.path, tensor)
         return list(found.values())
 
-    def _stored_name(self, place: str) -> str:
-        names = (shard.stored_name(place) for shard in self._shards.values())
-        return next(filter(None, names), "")
+    def _stored_names(self) -> Mapping[str, str]:
+        """Those of all shards; of an object that lies in several as the first of them says."""
+        shards = reversed(self._shards.values())
+        return {place: name for shard in shards for place, name in shard.stored_names.items()}
 
     def _groups_in(self, place: str) -> list[str]:
         names = (name for shard in self._shards.values() for name in groups_in(shard.file, place))

@@ -15,7 +15,7 @@ from itertools import chain
 from explorer.formats.artifact import Layer, Role, Tensor
 from explorer.formats.hdf5.file import HDF5_ERRORS, Hdf5File, text_attribute
 from explorer.formats.hdf5.objects import Hdf5Object, ObjectKind
-from explorer.formats.hdf5.tree import links_of, open_group
+from explorer.formats.hdf5.tree import links_of, open_group, visit
 from explorer.formats.keras.config import LayerConfig, Place, places
 from explorer.formats.keras.layers import make_layers
 from explorer.formats.keras.variables import class_of_group
@@ -90,11 +90,23 @@ def store_kinds(model: LayerConfig | None) -> dict[str, str]:
     return {place.store: f"{layer.class_name} · {layer.name}" for layer, place in places(model)}
 
 
-def stored_name(file: Hdf5File, place: str) -> str:
-    """The name of an object, which Keras 3.6 and newer write to the group of its variables."""
-    with suppress(KeyError, *HDF5_ERRORS):
-        return text_attribute(open_group(file.root, f"{place}/vars"), "name")
-    return ""
+def stored_names(file: Hdf5File) -> dict[str, str]:
+    """The names of objects by their places, which Keras 3.6 and newer write to the groups ``vars``.
+
+    All are read in one walk, since looking up one by its path reads the whole list of layers.
+    """
+    with suppress(*HDF5_ERRORS):
+        return dict(_stored_names(file.root))
+    return {}
+
+
+def _stored_names(root: Hdf5Object) -> Iterator[tuple[str, str]]:
+    for path, found in visit(root):
+        place, _, last = path.decode("utf-8", "replace").rpartition("/")
+        if last == "vars" and isinstance(found, Hdf5Object):
+            name = text_attribute(found, "name")
+            if name:
+                yield place, name
 
 
 def store_layers(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Protocol
 
 from explorer.formats.artifact import Check, Hazard, Node, NodeSource, Tensor, UnreadableArtifact
@@ -15,11 +15,10 @@ from explorer.formats.hdf5.tree import Hdf5View, root_source, walk
 from explorer.formats.keras.store import (
     PlaceOf,
     Places,
-    StoredName,
     groups_in,
     layer_groups,
     store_role,
-    stored_name,
+    stored_names,
 )
 from explorer.formats.storage import Storage
 
@@ -81,8 +80,16 @@ class Hdf5Weights:
         self._member = member
         self._view = Hdf5View(self.file, store_role, lambda _path: "", member)
         self.tensors: Callable[[], Sequence[Tensor]] = cache(lambda: tuple(walk(self._view)))
-        self.stored_name: StoredName = cache(partial(stored_name, self.file))
         self.place_of: PlaceOf = Places(partial(groups_in, self.file)).of
+
+    @cached_property
+    def stored_names(self) -> Mapping[str, str]:
+        """The names of the objects whose groups are at these places."""
+        return stored_names(self.file)
+
+    def stored_name(self, place: str) -> str:
+        """The name of the object whose group is at ``place``, empty where none is stored."""
+        return self.stored_names.get(place, "")
 
     def layer_groups(self) -> Sequence[str]:
         """The groups of the layers, also those without variables where they are named."""
