@@ -147,3 +147,33 @@ def test_a_list_of_variables_is_no_layer(tmp_path: Path, opened: Opener) -> None
     artifact = opened(_save(model, "export", tmp_path))
     assert artifact.parameters() == model.count_params()
     assert artifact.layers() == []
+
+
+def _gains_in(module: Any) -> Any:
+    """Variables without names of their own: in a list, and in a dictionary in a list."""
+    import tensorflow as tf
+
+    module.gains = [
+        tf.Variable([1.0, 2.0]),
+        {"left": tf.Variable([3.0]), "right": tf.Variable(4.0)},
+    ]
+    return module
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "saved_model"])
+def test_what_lists_and_dictionaries_hold_belongs_to_the_object_above(
+    kind: str, tmp_path: Path, opened: Opener
+) -> None:
+    import tensorflow as tf
+
+    module, path = _gains_in(tf.Module()), tmp_path / "model"
+    module.block = _gains_in(tf.Module())
+    if kind == "checkpoint":
+        tf.train.Checkpoint(module).write(str(path))
+    else:
+        tf.saved_model.save(module, str(path))
+    artifact = opened(path)
+    # a checkpoint does not tell a dictionary from an object with the same attributes
+    told = {"block": 4} if kind == "saved_model" else {"gains/1": 2, "block": 2, "block/gains/1": 2}
+    assert {layer.name: layer.parameters for layer in artifact.layers()} == told
+    assert artifact.parameters() == 8

@@ -22,6 +22,12 @@ _Slot = checkpoint_pb2.TrackableObjectGraph.TrackableObject.SlotVariableReferenc
 
 OPTIMIZER_IDENTIFIERS = ("optimizer", "experimentalOptimizer")
 METRIC_IDENTIFIER = "_tf_keras_metric"
+CONTAINER_IDENTIFIERS = (
+    "trackable_list_wrapper",
+    "trackable_dict_wrapper",
+    "trackable_tuple_wrapper",
+)
+"""Lists, dictionaries and tuples (``tensorflow/python/saved_model/revived_types.py``)."""
 
 _OPTIMIZER_EDGES = ("optimizer", "_optimizer")
 _OPTIMIZER_STEPS = frozenset({"iter", "iterations", "_iterations"})
@@ -158,6 +164,22 @@ class ObjectGraph:
             node, name = self.parents.get(node, (0, f"object {node}"))
             names.append(name)
         return "/".join(reversed([*names, "…"] if node else names))
+
+    def is_container(self, node: int) -> bool:
+        """Whether an object is a list, tuple or dictionary, as far as the file tells.
+
+        A checkpoint names no kinds, but only what a container holds can be called by a number.
+        """
+        names = [name for name, _ in self.children(node)]
+        numbered = bool(names) and all(map(str.isdecimal, names))
+        return numbered or self.identifier(node) in CONTAINER_IDENTIFIERS
+
+    def holder(self, node: int) -> int:
+        """The object that an object belongs to: the nearest on its path that is no container."""
+        parent, _ = self.parents[node]
+        while parent and self.is_container(parent):
+            parent, _ = self.parents[parent]
+        return parent
 
     @cached_property
     def roles(self) -> dict[int, Role]:

@@ -54,16 +54,16 @@ class Titles:
     def layer(self, key: str, title: str) -> str:
         """What stands before the last part of a title; that part may hold a slash of its own.
 
-        A list of variables is no layer.
+        A list or a dictionary of variables is no layer, but part of the one that holds it.
         """
         if title != self._place(key):
             return title.rpartition("/")[0]
         attribute = self._placed(key)
         if attribute is None or self.graph is None:
             return unescaped(key.partition(_ATTRIBUTES)[0].rpartition("/")[0])
-        holder, _ = self.graph.parents[attribute.node]
-        _, edge = self.graph.parents[holder]
-        return "" if edge in VARIABLE_LISTS else self.graph.path(holder)
+        above, _ = self.graph.parents[attribute.node]
+        _, edge = self.graph.parents[above]
+        return "" if edge in VARIABLE_LISTS else self.graph.path(self.graph.holder(attribute.node))
 
     def _own_name(self, key: str) -> str:
         """The name a variable was created with, empty where nobody chose one."""

@@ -12,7 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from explorer.formats.artifact import Layer, Producer, SavedFunction, Shape, Tri
-from explorer.formats.checkpoint.object_graph import METRIC_IDENTIFIER, ObjectGraph
+from explorer.formats.checkpoint.object_graph import (
+    CONTAINER_IDENTIFIERS,
+    METRIC_IDENTIFIER,
+    ObjectGraph,
+)
 from explorer.formats.checkpoint.stored_variables import StoredVariables
 from explorer.formats.json_tree import as_mapping, as_text, parse_json
 from explorer.formats.keras.config import (
@@ -29,9 +33,6 @@ _KERAS = "_tf_keras_"
 _FUNCTIONS = ("function", "bare_concrete_function")
 _CALLS = ("call_and_return_conditional_losses", "__call__")
 _WRAPPED = ("__tuple__", "TensorShape")
-_HOLDERS = ("trackable_list_wrapper", "trackable_dict_wrapper", "trackable_tuple_wrapper")
-"""Lists, dictionaries and tuples (``tensorflow/python/saved_model/revived_types.py``)."""
-
 _DEEPEST = 30
 _MOST_STEPS = 500_000
 
@@ -211,7 +212,7 @@ class SavedObjects:
             if self.is_layer(node):
                 seen.add(node)
                 yield node
-            elif self.identifier(node) in _HOLDERS:
+            elif self.identifier(node) in CONTAINER_IDENTIFIERS:
                 seen.add(node)
                 waiting += [child for _, child in reversed(self.graph.children(node))]
 
