@@ -63,7 +63,7 @@ def _show(artifact: Artifact, options: argparse.Namespace) -> int:
     output = Output()
     if selection and tensor.location and tensor.location.checksum:
         aside("only a part was read, so no checksum was compared; mfx verify does that.")
-    written = _write(output, part, options.out) if options.out is not None else 0
+    written = _write(output, part, options.out, artifact) if options.out is not None else 0
     if written or (options.out is not None and not options.stats):
         return written
     output.line(_title(artifact, tensor))
@@ -144,13 +144,13 @@ def _print_statistics(output: Output, tensor: Tensor) -> None:
     output.table(("", ">"), rows)
 
 
-def _write(output: Output, tensor: Tensor, target: Path) -> int:
+def _write(output: Output, tensor: Tensor, target: Path, source: Artifact) -> int:
     if not target.name or target.is_dir():
         aside(f"{target} is a folder. Name a file in it, such as {target / 'values.npy'}.")
         return 2
     try:
         with progress(f"Writing {target.name}"):
-            export_npy(tensor, target)
+            export_npy(tensor, target, source)
     except OSError as error:
         aside(f"{target} was not written: {error.strerror or error}.")
         return 2

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from safetensors import numpy
 
 from explorer.analysis import export
 from explorer.analysis.export import export_npy
 from explorer.formats.artifact import Selection, Tensor, TensorUnreadable
+from explorer.formats.registry import open_artifact
 
 
 def tensor(values: np.ndarray, dtype: str = "") -> Tensor:
@@ -85,3 +92,61 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path: Path) -> None:
 def test_an_unknown_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TensorUnreadable, match="shape"):
         export_npy(Tensor("t", "float32", (None, 3), 12), tmp_path / "t.npy")
+
+
+def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.npy").symlink_to("real/t.npy")
+    for value in (1.0, 2.0):
+        export_npy(tensor(np.array(value)), tmp_path / "link.npy")
+        assert (tmp_path / "link.npy").is_symlink()
+        assert np.load(tmp_path / "real" / "t.npy") == value
+    assert [file.name for file in (tmp_path / "real").iterdir()] == ["t.npy"]
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has neither pipes nor devices in files"
+)
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for target in (tmp_path / "pipe", tmp_path / "null", tmp_path):
+        with pytest.raises(FileExistsError, match="a device or a pipe; name a file"):
+            export_npy(tensor(np.array(1)), target)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "null").is_char_device()
+
+
+def test_the_model_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", values=np.arange(3))
+    numpy.save_file({"values": np.arange(3)}, tmp_path / "shard.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"values": "shard.safetensors"}}))
+    (tmp_path / "link").symlink_to(index)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for model, target in (
+        ("in.npz", "in.npz"),
+        (index.name, index.name),
+        (index.name, "shard.safetensors"),
+        (index.name, "link"),
+    ):
+        with (
+            closing(open_artifact(str(tmp_path / model))) as artifact,
+            pytest.raises(FileExistsError, match="belongs to the model that is read"),
+        ):
+            export_npy(artifact.tensors()[0], tmp_path / target, artifact)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    with closing(open_artifact(str(tmp_path / "in.npz"))) as artifact:
+        for _ in range(2):
+            export_npy(artifact.tensors()[0], tmp_path / "values.npy", artifact)
+    assert np.load(tmp_path / "values.npy").tolist() == [0, 1, 2]
+
+
+def test_no_file_in_the_folder_that_is_read_is_written_over(tmp_path: Path, tf: Any) -> None:
+    tf.train.Checkpoint(v=tf.Variable([1.0, 2.0])).write(str(tmp_path / "ckpt"))
+    with closing(open_artifact(str(tmp_path))) as artifact:
+        for file in tmp_path.iterdir():
+            with pytest.raises(FileExistsError, match="belongs to the model that is read"):
+                export_npy(artifact.tensors()[0], file, artifact)
+        stored = tf.train.load_checkpoint(str(tmp_path / "ckpt"))
+        assert stored.has_tensor(artifact.tensors()[0].path)

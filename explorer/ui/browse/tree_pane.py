@@ -313,6 +313,7 @@ class TreePane(QWidget):
 
     def export_to(self, tensor: Tensor, target: Path) -> None:
         """Write the tensor in the background; a notice tells how it ended."""
+        artifact = self._artifact
 
         def done(_: None) -> None:
             self._session.notice.emit(
@@ -323,7 +324,7 @@ class TreePane(QWidget):
             title = self.tr("{path} was not exported").format(path=tensor.path)
             self._session.notice.emit(notice_for(title, error))
 
-        run_in_pool(self, lambda: export_npy(tensor, target), done, failed)
+        run_in_pool(self, lambda: export_npy(tensor, target, artifact), done, failed)
 
 
 def _called(hit: Hit) -> str:
