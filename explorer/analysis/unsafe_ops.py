@@ -27,11 +27,14 @@ def _text(op: GraphOp, index: int) -> str | None:
 
 
 def _vocabulary(op: GraphOp) -> Severity:
-    """What loaders put in the place of a path is an asset; a path in the graph itself is none."""
+    """What loaders put in the place of a path is an asset; one in the graph itself is none, and
+    one that the graph computes can be any.
+    """
     path = _text(op, 1)
-    if path is None:
-        return _NOTE if 1 in op.supplied() else _WARNING
-    return _DANGER if leads_outside(path) else _WARNING
+    if path is None and 1 in op.supplied():
+        return _NOTE
+    is_computed = path is None and bool(op.texts())
+    return _DANGER if is_computed or leads_outside(path or "") else _WARNING
 
 
 def _cache(op: GraphOp) -> Severity | None:
@@ -39,11 +42,7 @@ def _cache(op: GraphOp) -> Severity | None:
     path = _text(op, 1)
     if path == "":
         return None
-    return _DANGER if path and leads_outside(path) else _WARNING
-
-
-def _log_folder(op: GraphOp) -> Severity:
-    return _WARNING if _text(op, 1) is None else _DANGER
+    return _DANGER if path is None or leads_outside(path) else _WARNING
 
 
 _PRINTED = re.compile(r"stderr|stdout|log\((info|warning|error)\)")
@@ -166,11 +165,10 @@ _RULES = (
         _stream,
     ),
     OpRule(
-        _WARNING,
+        _DANGER,
         "writes-log",
         r"CreateSummaryFileWriter",
         "It writes a log to a folder that the graph or its input names.",
-        _log_folder,
     ),
     OpRule(
         _WARNING,

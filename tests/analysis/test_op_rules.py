@@ -105,11 +105,31 @@ def decoding(source: str) -> Any:
     return run
 
 
-def logging(tf: Any, x: Any) -> None:
-    writer = tf.raw_ops.SummaryWriter(shared_name="", container="")
-    tf.raw_ops.CreateSummaryFileWriter(
-        writer=writer, logdir="/tmp/log", max_queue=1, flush_millis=1, filename_suffix=""
-    )
+def logging(*folder: str) -> Any:
+    def run(tf: Any, x: Any) -> None:
+        writer = tf.raw_ops.SummaryWriter(shared_name="", container="")
+        tf.raw_ops.CreateSummaryFileWriter(
+            writer=writer,
+            logdir=tf.strings.join(folder) if folder[1:] else folder[0],
+            max_queue=1,
+            flush_millis=1,
+            filename_suffix="",
+        )
+
+    return run
+
+
+def reading_words(*path: str) -> Any:
+    def run(tf: Any, x: Any) -> None:
+        table = tf.raw_ops.HashTableV2(key_dtype=tf.int64, value_dtype=tf.string, shared_name="a")
+        tf.raw_ops.InitializeTableFromTextFileV2(
+            table_handle=table,
+            filename=tf.strings.join(path) if path[1:] else path[0],
+            key_index=-1,
+            value_index=-2,
+        )
+
+    return run
 
 
 def running_a_stored_graph(tf: Any, x: Any) -> None:
@@ -129,13 +149,17 @@ def computed_cache(tf: Any, x: Any) -> None:
         (caching(), set()),
         (caching("/tmp/cached"), {("danger", "keeps-files")}),
         (caching("cached"), {("warning", "keeps-files")}),
-        (computed_cache, {("warning", "keeps-files")}),
+        (computed_cache, {("danger", "keeps-files")}),
         (sampling(""), set()),
         (sampling("/etc/passwd"), {("danger", "reads-file")}),
         (decoding("local://"), set()),
         (decoding("bytes://x\ny"), set()),
         (decoding("/etc/passwd"), {("danger", "reads-file")}),
-        (logging, {("danger", "writes-log")}),
+        (logging("/tmp/log"), {("danger", "writes-log")}),
+        (logging("/tmp", "/log"), {("danger", "writes-log")}),
+        (reading_words("words.txt"), {("warning", "reads-vocabulary")}),
+        (reading_words("/etc/passwd"), {("danger", "reads-vocabulary")}),
+        (reading_words("/etc", "/passwd"), {("danger", "reads-vocabulary")}),
         (running_a_stored_graph, {("danger", "hidden-graph")}),
     ],
 )
@@ -173,4 +197,25 @@ def test_an_argument_called_like_a_constant_is_not_known(tf: Any, tmp_path: Path
                 function.signature.input_arg.add(name=name, type=7)
                 node.input[1] = name
     file.write_bytes(model.SerializeToString())
-    assert {(f.severity.value, f.rule) for f in findings(tmp_path)} == {("warning", "keeps-files")}
+    assert {(f.severity.value, f.rule) for f in findings(tmp_path)} == {("danger", "keeps-files")}
+
+
+@pytest.mark.parametrize(
+    ("stream", "found"),
+    [("stderr", set()), ("file:///tmp/printed", {("danger", "prints")})],
+)
+def test_operations_that_tensorflow_lite_leaves_to_tensorflow(
+    tf: Any, tmp_path: Path, stream: str, found: set[Any]
+) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([1])])  # type: ignore[untyped-decorator]
+    def call(x: Any) -> Any:
+        text = tf.as_string(x)
+        tf.raw_ops.PrintV2(input=tf.strings.reduce_join(text), output_stream=stream)
+        return text
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(converter.convert())
+    assert b"FlexPrintV2" in path.read_bytes()
+    assert {(one.severity.value, one.rule) for one in findings(path)} == found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from explorer.formats.artifact import (
     GraphOp,
@@ -19,7 +19,13 @@ from explorer.formats.nodes import Paged
 from explorer.formats.text import count_text, tuple_text
 from explorer.formats.tflite.buffers import Buffers
 from explorer.formats.tflite.flatbuffer import BOOL, INT32, UINT32, Budget, Table
-from explorer.formats.tflite.operators import OperatorKind, called_graphs, flex_ops, flex_options
+from explorer.formats.tflite.operators import (
+    OperatorKind,
+    called_graphs,
+    flex_attributes,
+    flex_ops,
+    flex_options,
+)
 from explorer.formats.tflite.schema import Operator, SubGraph, TensorField, TensorMap
 from explorer.formats.tflite.tensor import (
     attributes_of,
@@ -95,16 +101,12 @@ class Graph:
             kind = self._common.kind(table.number(Operator.OPCODE_INDEX, UINT32))
             outputs = table.numbers(Operator.OUTPUTS, INT32, 1)
             name = name_of(self.names, outputs[0]) if outputs else f"operator {index}"
-            for op in self._op_names(kind, table, budget):
-                yield GraphOp(op, name, f"subgraph {self.name}")
-
-    def _op_names(self, kind: OperatorKind | None, table: Table, budget: Budget) -> list[str]:
-        if kind is None or not kind.is_flex:
-            return [kind.op] if kind else []
-        options = flex_options(table, self._common.buffers)
-        budget.spend(len(options))
-        found = flex_ops(options) or [f"custom operator {kind.name}"]  # who knows what it runs
-        return list(dict.fromkeys([kind.op, *found]))
+            is_flex = kind is not None and kind.is_flex
+            options = flex_options(table, self._common.buffers) if is_flex else b""
+            budget.spend(len(options))
+            attributes = partial(flex_attributes, options)
+            for op in _op_names(kind, options):
+                yield GraphOp(op, name, f"subgraph {self.name}", attributes=attributes)
 
     def signature_tensor(self, entry: Table) -> SignatureTensor:
         """An input or output of a signature, with the tensor of this graph that it names."""
@@ -199,6 +201,14 @@ class Graph:
         if table.number(TensorField.IS_VARIABLE, BOOL):
             return "variable"
         return self._ends.get(index) or _KINDS.get(tensor.role, "activation")
+
+
+def _op_names(kind: OperatorKind | None, options: bytes) -> list[str]:
+    """Each name that an operator goes by."""
+    if kind is None or not kind.is_flex:
+        return [kind.op] if kind else []
+    found = flex_ops(options) or [f"custom operator {kind.name}"]  # who knows what it runs
+    return list(dict.fromkeys([kind.op, *found]))
 
 
 def untaken(name: str, index: int, taken: dict[str, None]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flatbuffers import flexbuffers
 
 from explorer.formats.artifact import Node, NodeType
+from explorer.formats.graph.stored_graph import text_attributes
 from explorer.formats.protobuf.wire import WireError, parsed
 from explorer.formats.schema.saved_model_pb2 import NodeDef
 from explorer.formats.tflite.buffers import Buffers
@@ -135,15 +136,22 @@ def flex_ops(options: bytes) -> list[str]:
     """
     parts = _flexbuffer_texts(options)
     named = [part.decode("utf-8", "replace") for part in parts[:1]]
-    nodes = [_node_op(part) for part in parts[1:]]
-    return [f"{_FLEX}{name[:_LONGEST_NAME]}" for name in dict.fromkeys(named + nodes) if name]
+    node = _flex_node(parts)
+    named += [] if node is None else [node.op]
+    return [f"{_FLEX}{name[:_LONGEST_NAME]}" for name in dict.fromkeys(named) if name]
 
 
-def _node_op(data: bytes) -> str:
+def flex_attributes(options: bytes) -> Mapping[str, Sequence[str | None]] | None:
+    """The texts among the settings of a Flex operator's operation, ``None`` where not known."""
+    node = _flex_node(_flexbuffer_texts(options))
+    return None if node is None else text_attributes(node)
+
+
+def _flex_node(parts: Sequence[bytes]) -> NodeDef | None:
     try:
-        return parsed(data, NodeDef).op
+        return parsed(parts[1], NodeDef) if parts else None
     except WireError:
-        return ""
+        return None
 
 
 def _flexbuffer_texts(data: bytes) -> list[bytes]:
