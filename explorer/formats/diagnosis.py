@@ -11,7 +11,7 @@ from pathlib import Path
 from explorer.formats.archives.opening import ARCHIVE_ENDINGS, is_archive
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.model_folders import CHECKPOINT_INDEX, SAVED_MODEL, model_folders
-from explorer.formats.storage import Entry, LocalStorage, Storage, open_storage
+from explorer.formats.storage import Entry, LocalStorage, Storage, local_path, open_storage
 from explorer.formats.system_errors import forbidden, words
 from explorer.formats.text import bytes_text, count_text, listed, printable_text
 
@@ -44,7 +44,7 @@ def locate(path: str) -> Located:
         raise UnreadableArtifact("No path was given. Name a file or a folder that holds a model.")
     if "://" in path:
         return _remote(path)
-    local = Path(path).expanduser()
+    local = local_path(path)
     try:
         mode = local.stat().st_mode
     except (OSError, ValueError) as error:

@@ -353,10 +353,18 @@ def _remote_entry(item: Mapping[str, Any]) -> Entry:
     return Entry(name, item["type"] == "directory", int(item.get("size") or 0))
 
 
+def local_path(path: str) -> Path:
+    """The path on this machine, ``~`` put out as a shell does: as it is where nobody is called so.
+
+    `Path.expanduser` raises there.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def open_storage(path: str) -> Storage:
     """The storage for a local path or an `fsspec` URL. Raises `UnreadableArtifact`."""
     if "://" not in path:
-        return LocalStorage(Path(path).expanduser())
+        return LocalStorage(local_path(path))
     import fsspec  # only a URL needs it, and it is slow to import
 
     try:

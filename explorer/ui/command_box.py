@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QSize, Qt, SignalInstance
 from PySide6.QtGui import QKeySequence, QPainter, QShortcut
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from explorer.formats.storage import local_path
 from explorer.ui.background import Background
 from explorer.ui.library import title_of
 from explorer.ui.notices import Notice
@@ -236,13 +236,10 @@ def _is_openable(text: str) -> bool:
     if "://" in text:
         return True
     try:
-        return _is_path(text) and Path(text).expanduser().exists()
+        return _is_path(text) and local_path(text).exists()
     except (OSError, ValueError):  # too long, a NUL
         return False
 
 
 def _is_path(text: str) -> bool:
-    try:
-        return Path(text).expanduser().is_absolute()
-    except RuntimeError:  # an unknown home
-        return False
+    return local_path(text).is_absolute()

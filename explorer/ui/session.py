@@ -15,6 +15,7 @@ from explorer.analysis.origin import Ledger, digest
 from explorer.engine.messages import ModelRef, Saved, Trained
 from explorer.formats.artifact import Artifact, Role, Tensor, Tri, UnreadableArtifact
 from explorer.formats.registry import open_artifact
+from explorer.formats.storage import local_path
 from explorer.formats.text import count_text, duration_text
 from explorer.lab.catalog import DEMOS, LOADERS_BY_FORMAT, DemoSettings, Variant
 from explorer.ui.background import run_in_pool
@@ -196,7 +197,7 @@ class Session(QObject):
         With ``select`` it becomes the current entry.
         """
         if "://" not in path:
-            path = str(Path(path).expanduser().absolute())
+            path = str(local_path(path).absolute())
         self.opening += 1
         run_in_pool(
             self,

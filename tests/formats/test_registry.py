@@ -103,6 +103,19 @@ def test_a_home_folder_is_expanded(corpus: Path) -> None:
     assert format_of("~/mine.h5") == "keras_hdf5"
 
 
+def test_the_home_of_nobody_is_a_name_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell takes it."""
+    monkeypatch.chdir(tmp_path)
+    assert "~nobody-has-this-name/x.npy does not exist" in str(
+        refused("~nobody-has-this-name/x.npy")
+    )
+    with h5py.File("~nobody-has-this-name.h5", "w") as file:
+        file["values"] = 1
+    assert format_of("~nobody-has-this-name.h5") == "hdf5"
+
+
 def test_everything_that_a_refusal_says(corpus: Path, tmp_path: Path) -> None:
     path = tmp_path / "half.hdf5"
     path.write_bytes((corpus / "emotion_model.hdf5").read_bytes()[:100_000])
