@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -234,6 +235,27 @@ def test_missing_weights_are_said(tmp_path: Path, opened: Any) -> None:
     assert artifact.contents.weights is Tri.PARTLY
     assert "2 weights that the file lists cannot be found in it" in artifact.notes[0]
     assert "dense_1/kernel:0, predictions" in artifact.notes[0]
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_check_tells_of_missing_weights(k: ModuleType, tmp_path: Path, opened: Any) -> None:
+    path, again = tmp_path / "m.h5", tmp_path / "again.h5"
+    keras_originals.chain(k).save(path)
+    weights = [tensor.path for tensor in opened(path).tensors()]
+    shutil.copy(path, again)
+    with h5py.File(path, "a") as file:
+        del file[weights[0]]
+    with pytest.raises(KeyError):
+        k.models.load_model(path)
+    checks = [check for check in opened(path).checks() if check.rule == "weight present"]
+    assert {check.where for check in checks} == set(weights)
+    (problem,) = [check for check in checks if check.problem]
+    assert problem.where == weights[0]
+    assert problem.problem.startswith("The file lists it, but does not hold it")
+    with h5py.File(again, "a") as file:
+        file["another name"] = file[weights[0]]
+    k.models.load_model(again)
+    assert not any(check.problem for check in opened(again).checks())
 
 
 # The corpus

@@ -283,10 +283,7 @@ class _Reading:
 
     def _listed_checks(self) -> Iterator[Check]:
         """Whether each weight that a layer lists has a name; what it leads to, others check."""
-        if self._layout.format == "hdf5":
-            return
-        above = joined(self._layout.root, "")
-        missing = {above + path for path in self._missing()}
+        missing = set(self._missing())
         for path in self._groups.listed:
             is_there = path not in missing or self._has_name(path)
             yield Check("weight present", path, "" if is_there else _ABSENT)
@@ -343,8 +340,7 @@ class _Reading:
         """Weights that the attributes list, but the file does not hold."""
         listed = self._groups.listed
         stored = {tensor.path for tensor in self.tensors()} if listed else set()
-        above = joined(self._layout.root, "")
-        return [path.removeprefix(above) for path in listed if path not in stored]
+        return [path for path in listed if path not in stored]
 
     def _holder(self) -> Hdf5Object:
         """The group with a group per layer; the root where the one for it is missing."""
@@ -363,7 +359,9 @@ class _Reading:
         unnamed = self._objects.notes() if self._objects else ()
         if not missing:
             return (*unread, *unnamed)
-        listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+        above = joined(self._layout.root, "")
+        named = [path.removeprefix(above) for path in missing[:3]]
+        listed = ", ".join(named) + (" …" if len(missing) > 3 else "")
         return (
             *unread,
             f"{count_text(len(missing), 'weight')} that the file lists cannot be found in it: "
