@@ -55,7 +55,8 @@ def _with_slice_joined(arguments: Sequence[str]) -> list[str]:
 def _show(artifact: Artifact, options: argparse.Namespace) -> int:
     tensor = _find(artifact, options.name)
     try:
-        selection = parse_slice(options.slice, tensor.shape) if options.slice else ()
+        text = "--" if options.slice == [] else options.slice  # what argparse makes of --slice=--
+        selection = () if text is None else parse_slice(text, tensor.shape)
     except ValueError as error:
         aside(f"{error}.")
         return 2
@@ -131,7 +132,8 @@ def _print_values(output: Output, tensor: Tensor) -> int:
 def _readable(values: np.ndarray) -> np.ndarray:
     """Strings as text, bytes only where they are none; all numbers as NumPy itself prints them."""
     if values.dtype == object:
-        return np.vectorize(text_or_bytes, otypes=[object])(values)
+        texts: np.ndarray = np.vectorize(text_or_bytes, otypes=[object])(values)
+        return texts
     return values.astype(plain_dtype(values.dtype), copy=False)
 
 

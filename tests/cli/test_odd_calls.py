@@ -1,0 +1,29 @@
+"""Arguments that nobody means, interrupts at any time, and trees without end."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explorer.cli import main
+from tests.cli.running import mfx
+
+
+def test_an_interrupt_while_a_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    assert main(["scan", "x"]) == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("text", ["--", ""])
+def test_a_slice_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", values=np.arange(3))
+    done = mfx("tensor", tmp_path / "a.npz", "values", f"--slice={text}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no index and no slice" in done.stderr
