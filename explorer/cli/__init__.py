@@ -44,8 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     command = COMMANDS.get(arguments[0]) if arguments else None
     name = command.module if command else "window"
-    module = importlib.import_module(f"explorer.cli.{name}")
     try:
+        module = importlib.import_module(f"explorer.cli.{name}")
         status: int = module.run(arguments[1:] if command else arguments)
     except SystemExit as end:  # argparse, after --help and after wrong arguments
         return end.code if isinstance(end.code, int) else 0
