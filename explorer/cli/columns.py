@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 GAP = 2
 _SHORT, _NARROWEST = 20, 12
-_BREAKS = "/_.-,:"
+_PIECE = re.compile(r"[^/_.\-,:]*[/_.\-,:]+|[^/_.\-,:]+")
+"""Names are put together at these marks."""
 
 
-def column_widths(natural: Sequence[int], total: int) -> list[int]:
-    """A width for each column, given the widths of their longest cells.
+def longest_piece(text: str) -> int:
+    """The width below which a cell has to be parted in the middle of a word."""
+    return max(map(len, _pieces(text)), default=0)
+
+
+def column_widths(natural: Sequence[int], least: Sequence[int], total: int) -> list[int]:
+    """A width for each column, given those of their longest cells, and of the longest pieces.
 
     Where all have no room, short cells stay whole as long as the others can still be read, and
     these share what is left.
@@ -18,26 +25,42 @@ def column_widths(natural: Sequence[int], total: int) -> list[int]:
     left = total - GAP * (len(natural) - 1)
     if sum(natural) <= left:
         return list(natural)
-    widths = [0] * len(natural)
-    for done, number in enumerate(sorted(range(len(natural)), key=natural.__getitem__), 1):
-        others = len(natural) - done
-        wanted = natural[number]
-        stays = wanted <= _SHORT and wanted <= left - _NARROWEST * others
-        widths[number] = wanted if stays else max(1, min(wanted, left // (others + 1)))
-        left -= widths[number]
+    widths = _floors(natural, least, left)
+    left -= sum(widths)
+    for done, number in enumerate(sorted(range(len(natural)), key=natural.__getitem__)):
+        wanted = natural[number] - widths[number]
+        is_short = natural[number] <= _SHORT and wanted <= left
+        more = wanted if is_short else min(wanted, left // (len(natural) - done))
+        widths[number] += more
+        left -= more
     return widths
+
+
+def _floors(natural: Sequence[int], least: Sequence[int], left: int) -> list[int]:
+    """What each column gets at least: room to read, else its longest piece, else a fair share."""
+    readable = [max(p, min(n, _NARROWEST)) for n, p in zip(natural, least, strict=True)]
+    for widths in (readable, list(least)):
+        if sum(widths) <= left:
+            return widths
+    return [max(1, min(piece, left // len(least))) for piece in least]
 
 
 def broken(text: str, width: int) -> str:
     """A cell whose words are parted where names are put together, if they are too long."""
-    return " ".join("\n".join(_pieces(word, width)) for word in text.split(" "))
+    return " ".join("\n".join(_lines(word, width)) for word in text.split(" "))
 
 
-def _pieces(word: str, width: int) -> list[str]:
-    pieces: list[str] = []
-    while len(word) > width:
-        at = max(word.rfind(mark, 0, width) for mark in _BREAKS) + 1
-        at = at if at > width // 3 else width
-        pieces.append(word[:at])
-        word = word[at:]
-    return [*pieces, word]
+def _lines(word: str, width: int) -> list[str]:
+    """A piece that fits into no line by itself fills the one that has been begun."""
+    lines = [""]
+    for piece in _pieces(word):
+        if len(lines[-1]) + len(piece) > width >= len(piece):
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1]) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return lines
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece for word in text.split(" ") for piece in _PIECE.findall(word)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from explorer.cli.columns import broken, column_widths
+from explorer.cli.columns import broken, column_widths, longest_piece
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.registry import FORMATS
 from explorer.formats.text import visible
@@ -49,10 +49,11 @@ class Output:
     ) -> None:
         """Rows of cells; a column whose title begins with ``>`` holds numbers.
 
+        A terminal gets no column that is empty but for its title.
         The first cell of ``graded`` rows says how bad or how weighty it is, by its colour too.
         """
         cells = [[self._carried(cell) for cell in row] for row in rows]
-        if self.is_terminal and cells:
+        if self.is_terminal and any(map(any, cells)):
             self._rich_table(columns, cells, _STYLES if graded else {})
         else:
             for row in cells:
@@ -64,16 +65,16 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        headed = any(column.strip(">") for column in columns)
+        filled = [cells for cells in zip(columns, *rows, strict=True) if any(cells[1:])]
+        titles, *lines = zip(*filled, strict=True)
+        widths = _widths(filled, self._console().width)
+        headed = any(title.strip(">") for title in titles)
         table = Table(box=None, pad_edge=False, header_style="dim", show_header=headed)
-        titles = [column.removeprefix(">") for column in columns]
-        natural = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-        widths = column_widths(natural, self._console().width)
-        for column, title, width in zip(columns, titles, widths, strict=True):
-            justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-            table.add_column(title, justify=justify, overflow="fold", width=width)
-        for row in rows:
-            first, *others = map(broken, row, widths)
+        for title, width in zip(titles, widths, strict=True):
+            justify: Literal["left", "right"] = "right" if title.startswith(">") else "left"
+            table.add_column(title.removeprefix(">"), justify=justify, overflow="fold", width=width)
+        for line in lines:
+            first, *others = map(broken, line, widths)
             table.add_row(Text(first, style=styles.get(first, "")), *map(Text, others))
         self._console().print(table)
 
@@ -95,6 +96,17 @@ class Output:
         """The text in characters that the stream can carry."""
         encoding = self._stream.encoding or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _widths(columns: Sequence[Sequence[str]], total: int) -> list[int]:
+    """Of columns with their titles; numbers are not parted."""
+    natural, least = [], []
+    for title, *cells in columns:
+        lines = [title.removeprefix(">"), *cells]
+        natural.append(max(map(len, lines)))
+        is_number = title.startswith(">")
+        least.append(natural[-1] if is_number else max(map(longest_piece, lines)))
+    return column_widths(natural, least, total)
 
 
 @contextmanager

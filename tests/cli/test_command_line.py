@@ -12,6 +12,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -139,7 +140,29 @@ def test_short_cells_stay_whole_and_names_part_where_they_are_put_together(corpu
     path = corpus / "sleep_stages.keras"
     _, text = in_terminal("show", path, "--layers", COLUMNS="80", NO_COLOR="1")
     assert "BatchNormalization" in text
-    assert any(line.endswith("  batch_       ") for line in text.splitlines())
+    assert any(line.rstrip().endswith("  batch_") for line in text.splitlines())
+
+
+@_NO_TERMINAL
+def test_names_of_a_signature_part_at_their_marks_and_empty_columns_are_left_out(
+    corpus: Path,
+) -> None:
+    path = corpus / "notes_tf20/functional/2_model"
+    _, text = in_terminal("show", path, "--signatures", COLUMNS="80", NO_COLOR="1")
+    pieces = {"serving_", "default", "tensorflow/serving/", "predict", "StatefulPartitionedCall:0"}
+    assert pieces <= set(text.split())
+    assert "Default" not in text
+
+
+@_NO_TERMINAL
+def test_numbers_are_never_parted(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "long.h5", "w") as file:
+        for number in range(1, 4):
+            file["/".join([f"a_long_name_{number}"] * 5)] = np.zeros(10**number)
+    path = tmp_path / "long.h5"
+    _, text = in_terminal("show", path, "--tensors", COLUMNS="40", NO_COLOR="1")
+    sizes = [row[3] for row in shown(path, "--tensors")]
+    assert [word for word in text.split() if word in sizes] == sizes
 
 
 @_NO_TERMINAL
