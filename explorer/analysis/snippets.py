@@ -16,6 +16,11 @@ def is_callable(signature: Signature) -> bool:
     return not signature.key.startswith("__saved_model_")
 
 
+def in_order(signatures: Sequence[Signature]) -> list[Signature]:
+    """As they are stored, those that nobody calls last."""
+    return sorted(signatures, key=lambda signature: not is_callable(signature))
+
+
 def signature_code(artifact: Artifact, signature: Signature) -> str:
     """A script that loads the artifact and calls one of its signatures with zeros.
 

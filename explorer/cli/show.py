@@ -6,19 +6,23 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from explorer.analysis.report import contains, describe
-from explorer.analysis.snippets import is_callable
+from explorer.analysis.snippets import in_order, is_callable
 from explorer.cli.opening import with_artifact
 from explorer.cli.output import Output, aside, progress
 from explorer.formats.artifact import Artifact, Layer, Node, SavedFunction, Signature, Tensor
-from explorer.formats.text import bytes_text, count_text, shape_text, tuple_text
+from explorer.formats.text import bytes_text, count_text, shape_text, tuple_text, type_and_shape
 
 _OVERVIEW_ROWS = 40
 _OVERVIEW_DEPTH = 2
 _NOTES_SHOWN = 12
 _CHILDREN_SHOWN = 1000
 """Children of one node in a tree; there can be hundreds of thousands."""
+
+_TREE_ROWS = 20_000
+"""Rows of a tree in all; it takes one or two seconds to make them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def _held(artifact: Artifact) -> str:
 
 
 def _signature_rows(artifact: Artifact, _depth: int) -> Iterator[Sequence[str]]:
-    for signature in artifact.signatures:
+    for signature in in_order(artifact.signatures):
         yield from _rows_of_signature(signature)
 
 
@@ -138,9 +142,8 @@ def _rows_of_signature(signature: Signature) -> Iterator[Sequence[str]]:
     method = signature.method or ("" if is_callable(signature) else "run by the loader")
     yield "signature", signature.key, tags, "", "", method, ""
     for side, tensor in tensors:
-        shape = tuple_text(tensor.shape)
-        described = tensor.name, tensor.dtype, shape, tensor.graph_tensor, tensor.default
-        yield side, signature.key, *described
+        described = *type_and_shape(tensor), tensor.graph_tensor, tensor.default
+        yield side, signature.key, tensor.name, *described
 
 
 def _rows_of_function(function: SavedFunction) -> Iterator[Sequence[str]]:
@@ -175,7 +178,10 @@ def _row_of_tensor(tensor: Tensor) -> Sequence[str]:
 
 def _tree_rows(artifact: Artifact, depth: int) -> Iterator[Sequence[str]]:
     yield _row_of_node(artifact.root, 0)
-    yield from _rows_below(artifact.root, 1, depth)
+    below = _rows_below(artifact.root, 1, depth)
+    yield from islice(below, _TREE_ROWS)
+    if next(below, None):
+        yield "… and more: --depth N shows fewer levels, the window all of it", "", "", ""
 
 
 def _rows_below(node: Node, level: int, depth: int) -> Iterator[Sequence[str]]:

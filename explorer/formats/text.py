@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explorer.formats.artifact import Shape
+from explorer.formats.artifact import Shape, SignatureTensor
 
 _UNITS = ("KB", "MB", "GB", "TB")
 _LISTED = 6
@@ -74,6 +74,16 @@ def tuple_text(shape: Shape) -> str:
         return "unknown"
     sizes = _sizes(shape)
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def type_and_shape(tensor: SignatureTensor) -> tuple[str, str]:
+    """``("float32", "(?, 32)")``; what is only run, such as an initialisation, has no values.
+
+    TensorFlow gives such an operation, which it keeps among signatures, the type ``DT_INVALID``.
+    """
+    if tensor.dtype == "invalid":
+        return "operation", ""
+    return tensor.dtype, tuple_text(tensor.shape)
 
 
 def _sizes(shape: Sequence[int | None]) -> list[str]:

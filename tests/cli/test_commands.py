@@ -109,6 +109,16 @@ def test_depth_bounds_the_tree(corpus: Path) -> None:
         assert {row[0].strip() for row in one[1:]} == {*file.attrs, *file}
 
 
+def test_the_signature_that_a_loader_runs_comes_last_and_has_no_type(corpus: Path) -> None:
+    path = corpus / "notes_tf20/functional/2_model"
+    rows = shown(path, "--signatures")
+    key = "__saved_model_init_op"
+    assert [row[1] for row in rows] == ["serving_default"] * 3 + [key] * 2
+    assert rows[-1] == ["output", key, key, "operation", "", "NoOp", ""]
+    kept = {s["key"]: s["outputs"][0]["dtype"] for s in report(path)["signatures"]}
+    assert kept == {"serving_default": "float32", key: "invalid"}
+
+
 def test_a_section_without_rows_says_so_to_the_person_alone(corpus: Path) -> None:
     done = mfx("show", corpus / "emotion_model.hdf5", "--signatures")
     assert (done.returncode, done.stdout) == (0, "")

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.analysis.snippets import is_callable, signature_code
+from explorer.analysis.snippets import in_order, is_callable, signature_code
 from explorer.formats.artifact import (
     Artifact,
     MetaGraphOps,
@@ -25,7 +25,7 @@ from explorer.formats.artifact import (
     Signature,
     SignatureTensor,
 )
-from explorer.formats.text import tuple_text
+from explorer.formats.text import type_and_shape
 from explorer.ui.background import Background
 from explorer.ui.browse.tables import SharedTable
 from explorer.ui.icons import node_icon
@@ -84,7 +84,7 @@ class SignaturesTab(QWidget):
         self._reason.hide()
         self._reads.drop()
         clear_layout(self._operations)
-        self._waiting = _in_order(artifact.signatures) if artifact else []
+        self._waiting = in_order(artifact.signatures) if artifact else []
         if artifact is not None:
             self._next.start()
             self._reads.run(
@@ -203,7 +203,7 @@ def _tensor_table(
 ) -> Table:
     headers = (title, owner.tr("dtype"), owner.tr("Shape"), owner.tr("Graph tensor"))
     model = RowsModel(headers, mono=(1, 2, 3), muted=(1, 3), parent=owner)
-    model.set_rows((t.name, t.dtype, tuple_text(t.shape), t.graph_tensor) for t in tensors)
+    model.set_rows((t.name, *type_and_shape(t), t.graph_tensor) for t in tensors)
     return Table(model, name, title)
 
 
@@ -246,11 +246,6 @@ class FunctionsCard(Card):
         if row >= 0:
             name, called_with, returns = self.model.rows()[row]
             self._whole.setText(f"{name}({called_with})\n→ {returns}")
-
-
-def _in_order(signatures: Sequence[Signature]) -> list[Signature]:
-    """As they are stored, those that nobody calls last."""
-    return sorted(signatures, key=lambda signature: not is_callable(signature))
 
 
 def _operations_card(kinds: MetaGraphOps, owner: QWidget) -> Card:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from explorer.analysis.planes import Plane, Sample, known_shape, picture_plane, sample, table_plane
 from explorer.analysis.statistics import Statistics, summarize
 from explorer.formats.artifact import Artifact, Node, Signature, SignatureTensor, Tensor
-from explorer.formats.text import exact_text, tuple_text
+from explorer.formats.text import exact_text, type_and_shape
 from explorer.ui.background import Background
 from explorer.ui.browse.facts import Fact, Facts, contents, figures, origin, place
 from explorer.ui.browse.heat_map import HeatMap
@@ -201,7 +201,7 @@ def _add_signature_tensor(column: QVBoxLayout, tensor: SignatureTensor) -> None:
     lines = QVBoxLayout()
     lines.setSpacing(1)
     lines.addWidget(ElidedLabel(tensor.name, "strong"))
-    lines.addWidget(ElidedLabel(f"{tensor.dtype} {tuple_text(tensor.shape)}", "mono"))
+    lines.addWidget(ElidedLabel(" ".join(type_and_shape(tensor)), "mono"))
     if tensor.graph_tensor:
         lines.addWidget(ElidedLabel(tensor.graph_tensor, "monoMuted"))
     column.addLayout(lines)
