@@ -68,6 +68,32 @@ def test_a_vocabulary_is_shown_as_text(tmp_path: Path, opened: Opener) -> None:
     assert (vocabulary.kind, vocabulary.size) == ("asset", 4)
 
 
+def test_a_vocabulary_that_is_not_there_is_told(tmp_path: Path, opened: Opener) -> None:
+    k = keras_originals.line("keras")
+    text = k.layers.TextVectorization(name="text")
+    words = k.layers.StringLookup(name="words")
+    given = k.layers.StringLookup(vocabulary=["a", "b"], name="given")
+    for layer in (text, words):
+        layer.adapt(["one two", "two"])
+    start = k.Input((), dtype="string")
+    inner = k.Model(start, words(start), name="inner")
+    outputs = [text(start), words(start), given(start), inner(start)]
+    path, without = tmp_path / "m.keras", tmp_path / "without.keras"
+    k.Model(start, outputs).save(path)
+    checks = [check for check in opened(path).checks() if check.rule == "asset present"]
+    assert [check.problem for check in checks] == ["", ""]
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(without, "w") as rest:
+        kept = [name for name in whole.namelist() if not name.endswith("vocabulary.txt")]
+        assert len(kept) < len(whole.namelist())
+        for name in kept:
+            rest.writestr(name, whole.read(name))
+    told = problems(opened(without))
+    assert {line.rpartition("assets/")[2] for line in told} == {
+        "layers/text_vectorization/vocabulary.txt",
+        "layers/string_lookup/vocabulary.txt",
+    }
+
+
 def test_labels_are_in_the_tree(tmp_path: Path, opened: Opener) -> None:
     root = opened(keras_seeds.unpacked(tmp_path)).root
     variables = below(root, "model.weights.h5", "layers", "dense", "vars").children()

@@ -40,6 +40,7 @@ from explorer.formats.keras.config import LayerConfig, architecture, read_config
 from explorer.formats.keras.labels import StoreLabels, major_version
 from explorer.formats.keras.npz import NpzWeights
 from explorer.formats.keras.store import store_kinds, store_layers
+from explorer.formats.keras.vocabularies import vocabulary_checks
 from explorer.formats.keras.weights import contents_of
 from explorer.formats.keras.weights_store import Hdf5Weights, Labelled, WeightsStore
 from explorer.formats.keras_config import CONFIG
@@ -220,6 +221,8 @@ class _KerasModel:
         else:
             problem, limit = ("", self._reason) if self._is_over_limit else (self._reason, "")
             yield Check("weights", self._member or WEIGHTS[0], problem, limit)
+        if self._model is not None and major_version(self._version) == 3:
+            yield from vocabulary_checks(self._storage, _ASSETS, self._model)
 
     def _notes(self) -> Iterator[str]:
         if self._config is None:
