@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import text_format
@@ -60,6 +61,10 @@ def test_what_tensorflow_writes(name: str) -> None:
         'attr [{ key: "k" value { placeholder: "p" } }, < key: "l" >]',
         'new_field: 3 name: "a" newer { name: "b" list: [1, 2] inner < a: "x" "y" > }',
         'newest: [{ a: 1 }, { b: [2] }] name: "a"',
+        'name # a\n : # "b"\n\n  # c\n "d" # "e"\n "f" # g\n , op: "h"',
+        'input: [ # a\n "b" # c\n "d" # e\n , # f\n "g" ] # h\n ; op: "h"',
+        'attr # a\n { # b\n } # c\n name: "d"',
+        'attr { key: "k" value { list { i: [ # 1\n 2 # 3\n , # 4,\n -5 # 6\n ] } } }',
         "",
     ],
 )
@@ -102,12 +107,30 @@ def test_numbers_of_every_size() -> None:
         ("a {" * 200, "nested too deep"),
         ("a " + " " * 100_000 + "$", "is not expected"),
         ('a: "' + r"\a" * 100_000, "is not expected"),
+        ("a " + "# b\n" * 100_000 + "$", "is not expected"),
+        ("a: [" + "# b\n" * 100_000 + "$", "is not expected"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(text: str, problem: str) -> None:
     with pytest.raises(TextError) as caught:
         binary(text.encode(), pb.NodeDef.DESCRIPTOR)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'node: [{ name: "a" op: "NoOp" }, < name: "b" op: "NoOp" >]',
+        'node # the first\n [{ name: "a" op: # nothing\n "NoOp" }, { name: "b" op: "NoOp" }]',
+    ],
+)
+def test_a_graph_that_begins_with_a_list(text: str, tmp_path: Path, opened: Any) -> None:
+    from tensorflow.core.framework import graph_pb2
+
+    (tmp_path / "a.pbtxt").write_text(text)
+    nodes = text_format.Parse(text, graph_pb2.GraphDef()).node
+    found = [(op.name, op.op) for op in opened(tmp_path / "a.pbtxt").ops()]
+    assert found == [(node.name, node.op) for node in nodes]
 
 
 def test_more_fields_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 
 from explorer.formats.artifact import OverLimit, UnreadableArtifact
 from explorer.formats.protobuf.text_message import (
+    GAP,
     MOST_FIELDS,
     TextError,
     TooManyFieldsError,
@@ -28,7 +29,7 @@ _IN_BINARY = (
 )
 
 _FIRST_FIELD = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*(\w+)\s*(?:[{<]|:\s*[{<\d])", re.ASCII
+    rf"\A(?:\xef\xbb\xbf)?{GAP}(\w+){GAP}(?:[{{<\[]|:{GAP}[{{<\[\d])".encode("latin-1"), re.ASCII
 )
 _PEEK = 4096
 

@@ -23,22 +23,26 @@ MOST_FIELDS = 400_000
 """Fields, listed values and escaped characters that are read; they take less than a second."""
 
 _DEEPEST = 100
+GAP = r"(?:\s*(?:\#[^\n]*\n\s*)*)"
+"""What may be between any two parts of a text: spaces, new lines and comments."""
+
 _TEXT = r"""(?:"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')"""
 _FIELD = re.compile(
     rf"""
     \#[^\n]*
-    | (?: (?P<name>[A-Za-z_]\w*\b) | \[(?P<extension>[\w./-]+)\] ) \s* (?: :\s* )?
-      (?: (?P<opening>[{{<]) | (?P<text>{_TEXT}(?:\s*{_TEXT})*) | (?P<word>[\w.+-]+)
-        | \[ (?P<words>[\w.+,\s-]*) \] | (?P<listing>\[) )
-      \s*[,;]?
+    | (?: (?P<name>[A-Za-z_]\w*\b) | \[(?P<extension>[\w./-]+)\] ) {GAP} (?: :{GAP} )?
+      (?: (?P<opening>[{{<]) | (?P<text>{_TEXT}(?:{GAP}{_TEXT})*) | (?P<word>[\w.+-]+)
+        | \[ (?P<words>[\w.+,\s-]*(?:\#[^\n]*\n[\w.+,\s-]*)*) \] | (?P<listing>\[) )
+      \s*(?:{GAP}[,;])?
     | (?P<again>[{{<])
-    | (?P<closing>[}}>\]]) \s*[,;]?
-    | (?P<listed>{_TEXT}) \s*,?
+    | (?P<closing>[}}>\]]) \s*(?:{GAP}[,;])?
+    | (?P<listed>{_TEXT}(?:{GAP}{_TEXT})*) \s*(?:{GAP},)?
     | (?P<other>\S)
     """.encode(),
     re.VERBOSE | re.DOTALL,
 )
-_STRING = re.compile(_TEXT.encode())
+_COMMENT = re.compile(rb"#[^\n]*")
+_STRING = re.compile(rf"\#[^\n]*|({_TEXT})".encode())
 _ESCAPE = re.compile(
     rb"\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL
 )
@@ -173,7 +177,7 @@ class _Reading:
         """Strings that follow each other are one."""
         if about.number is not None or about.message is not None:
             raise self._error(f"{about.expects} is expected, and text found")
-        value = b"".join(_unescaped(part[1:-1]) for part in _STRING.findall(text))
+        value = b"".join(_unescaped(part[1:-1]) for part in _STRING.findall(text) if part)
         self._top.parts += (about.tag, varint_of(len(value)), value)
 
     def _add_listed(self, found: re.Match[bytes]) -> None:
@@ -189,7 +193,8 @@ class _Reading:
             self._top.parts += (about.tag, self._number(about, found["word"]))
 
     def _add_words(self, found: re.Match[bytes]) -> None:
-        words = found["words"].split(b",") if found["words"].strip() else []
+        listed = _COMMENT.sub(b"", found["words"])
+        words = listed.split(b",") if listed.strip() else []
         about = self._field(found)
         self._count(len(words))
         if about is not None:
