@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 import signal
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from explorer.cli import main
-from tests.cli.running import mfx
+from tests.cli.running import mfx, shown
 
 
 def test_an_interrupt_while_a_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +29,14 @@ def test_a_slice_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     done = mfx("tensor", tmp_path / "a.npz", "values", f"--slice={text}")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is no index and no slice" in done.stderr
+
+
+def test_the_rows_of_a_tree_are_bounded(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("group").attrs["lists"] = json.dumps([[0] * 29] * 900)
+    rows = shown(tmp_path / "a.h5", "--tree")
+    assert len(rows) == 20_002
+    assert rows[-1][0] == "… and more: --depth N shows fewer levels, the window all of it"
+    rows = shown(tmp_path / "a.h5", "--tree", "--depth", "3")
+    assert len(rows) == 1 + 2 + 900
+    assert rows[-1][0].strip() == "[899]"
