@@ -18,7 +18,9 @@ from explorer.formats.keras.config import LayerConfig
 from explorer.formats.keras.optimizers import (
     Gap,
     Trained,
+    counts_steps,
     inner_optimizer,
+    is_state,
     read_optimizer,
     scale_labels,
     slot_labels,
@@ -106,6 +108,8 @@ class StoreLabels:
         return [_NO_NAMES] if self.layer_groups and not is_known else []
 
     def _role(self, tensor: Tensor, label: str) -> Role:
+        if tensor.role is Role.WEIGHT and _place_of(tensor.path) in self._unnamed_optimizers:
+            return Role.OPTIMIZER
         class_name = self._class_of(_place_of(tensor.path))
         is_other = (
             (class_name, label.rpartition("/")[2]) in _NOT_COUNTED
@@ -113,6 +117,22 @@ class StoreLabels:
             or parts_of(tensor.path)[-1] == _TABLE
         )
         return Role.OTHER if is_other else tensor.role
+
+    @cached_property
+    def _unnamed_optimizers(self) -> frozenset[str]:
+        """The objects that are optimizers by what they keep, whatever the attribute is called."""
+        shapes = {
+            tensor.shape
+            for variables in self._groups.values()
+            if not counts_steps(variables)
+            for tensor in variables
+            if tensor.role is Role.WEIGHT and "float" in tensor.dtype
+        }
+        return frozenset(
+            place
+            for place, variables in self._groups.items()
+            if is_state(variables, shapes) and self._owner(place) is None
+        )
 
     def _class_of(self, place: str) -> str:
         """The class of an object where it is Keras's own, by the config or its group.

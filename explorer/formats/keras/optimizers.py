@@ -5,11 +5,11 @@ Source: ``build`` of each class in ``keras/src/optimizers`` and ``tf_keras/src/o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from explorer.formats.artifact import Shape
+from explorer.formats.artifact import Shape, Tensor
 
 Slots = tuple[str, ...]
 """What is kept of one weight after the other: all of the first weight, then all of the second."""
@@ -93,6 +93,35 @@ def inner_optimizer(value: Any) -> Any:
 def scale_labels(keras: int | None) -> list[str]:
     """The labels of what a ``LossScaleOptimizer`` keeps itself."""
     return [] if keras == 2 else [f"loss_scale_optimizer/{name}" for name in _SCALE]
+
+
+def is_state(variables: Sequence[Tensor], weights: Container[Shape]) -> bool:
+    """Whether an object's variables, in the order of storing, are an optimizer's for certain.
+
+    ``weights`` are the shapes of the weights in the file. First comes the number of steps, then in
+    Keras 3 the learning rate, if it is no schedule; without it only what comes in pairs is certain.
+    A layer stores first what is trained, and keeps no copies of kernels behind a number of steps.
+    Source: ``save_own_variables`` of optimizers and layers.
+    """
+    others = variables[1:]
+    shapes = [other.shape for other in others if other.shape != ()]
+    has_rate = bool(others) and _is_number(others[0], "float")
+    return (
+        counts_steps(variables)
+        and (has_rate or shapes[::2] == shapes[1::2])
+        and all("float" in other.dtype for other in others if other.shape != ())
+        and all(shape in weights for shape in shapes)
+        and any(shape is not None and len(shape) > 1 for shape in shapes)
+    )
+
+
+def counts_steps(variables: Sequence[Tensor]) -> bool:
+    """Whether the first variable of an object is a whole number, as that of an optimizer is."""
+    return _is_number(variables[0], "int")
+
+
+def _is_number(variable: Tensor, kind: str) -> bool:
+    return variable.shape == () and variable.dtype.startswith(kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,9 @@ def store_layers(
     """
     totals = _totals(tensors, place_of)
     if model is None or not model.layers:
-        return tuple(_found_layer(place, totals[place_of(place)], name_of) for place in groups)
+        optimizers = {"/".join(parts_of(t.path)[:-2]) for t in tensors if t.role is Role.OPTIMIZER}
+        found = (place for place in groups if place not in optimizers)
+        return tuple(_found_layer(place, totals[place_of(place)], name_of) for place in found)
     total = totals.get("layers", 0) if is_whole else None
     return make_layers(model, lambda place: _count_at(place, totals), total)
 
