@@ -89,6 +89,27 @@ def test_a_flipped_bit_is_found(
     assert "were changed or damaged after the model was saved" in found[0].problem
 
 
+def test_the_hashes_that_are_told_are_those_of_tensorflow(
+    originals: Originals, tmp_path: Path
+) -> None:
+    from explorer.formats.schema import saved_model_pb2 as pb
+
+    model = Path(shutil.copytree(originals["everything"].path, tmp_path / "model"))
+    theirs = pb.FingerprintDef.FromString((model / "fingerprint.pb").read_bytes())
+    hashes = [
+        theirs.saved_model_checksum,
+        theirs.graph_def_program_hash,
+        theirs.signature_def_hash,
+        theirs.saved_object_graph_hash,
+        theirs.checkpoint_hash,
+    ]
+    empty = pb.FingerprintDef(version=theirs.version)
+    (model / "fingerprint.pb").write_bytes(empty.SerializeToString())
+    told = [check.problem for check in fingerprints(model)]
+    for text, value in zip(told, hashes, strict=True):
+        assert f"but the hash is {value:016x}: these bytes or fingerprint.pb itself were" in text
+
+
 def test_a_version_not_known_is_not_judged(originals: Originals, tmp_path: Path) -> None:
     from explorer.formats.schema import saved_model_pb2 as pb
 

@@ -59,17 +59,20 @@ def index_check(name: str, index: bytes, fingerprint: pb.FingerprintDef) -> Chec
 
 
 def _check(where: str, hashes: _Hashes, stored: int) -> Check:
-    """Holds where any of the hashes is the stored one; the later ones are made only if needed."""
-    found = []
+    """Holds where any of the hashes is the stored one; the later ones are made only if needed.
+
+    The last is the one that TensorFlow makes today.
+    """
+    found = "none"
     for value in hashes:
         if value == stored:
             return Check(RULE, where)
-        found.append(f"{value:016x}")
+        found = f"{value:016x}"
     return Check(
         RULE,
         where,
-        f"fingerprint.pb says {stored:016x}, but the hash is {found[0] if found else 'none'}: the "
-        "bytes were changed or damaged after the model was saved.",
+        f"fingerprint.pb says {stored:016x}, but the hash is {found}: these bytes or fingerprint.pb "
+        "itself were changed or damaged after the model was saved.",
     )
 
 
@@ -120,14 +123,14 @@ def _entry(wire: Wire, span: Span) -> tuple[str, Span]:
 
 
 def _signature_hashes(wire: Wire, signatures: _Entries) -> _Hashes:
-    """With their keys as TensorFlow does today, and without as its first versions did."""
+    """Without their keys as TensorFlow's first versions did, and with them as it does today."""
     kind = pb.SignatureDef.DESCRIPTOR
     for reading in _READINGS:
         values = [
             (fingerprint64(k.encode()), reading(wire, s, kind)) for k, s in sorted(signatures)
         ]
-        yield _joined([part for pair in values for part in pair])
         yield _joined([value for _, value in values])
+        yield _joined([part for pair in values for part in pair])
 
 
 def _object_hashes(wire: Wire, functions: _Entries) -> _Hashes:
