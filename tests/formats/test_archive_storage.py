@@ -8,6 +8,7 @@ import random
 import tarfile
 import tracemalloc
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from explorer.formats.archives import inflate, zip_storage
 from explorer.formats.archives.inflate import DEFLATE, GZIP, Inflated
 from explorer.formats.archives.tar_storage import TarStorage
+from explorer.formats.archives.zip_storage import ZipStorage
 from explorer.formats.artifact import UnreadableArtifact
 from explorer.formats.registry import open_artifact
 from explorer.formats.storage import LocalStorage
@@ -133,6 +135,49 @@ def test_another_compression_says_what_to_do(
     with pytest.raises(UnreadableArtifact, match="Unpack the archive and open what is in it") as c:
         open_artifact(str(packed))
     assert f"is compressed by {called}, which" in str(c.value)
+
+
+def _without_the_flag(
+    path: Path, members: dict[bytes, bytes], flagged: str = "", system: int = 3
+) -> Path:
+    """As ``zip`` stores names on Unix where the locale is not UTF-8: the bytes as they are.
+
+    A member ``flagged``, whose content is ``last``, has the flag.
+    """
+    stand_ins = {f"{number:0{len(name)}}": name for number, name in enumerate(members)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for stand_in, name in stand_ins.items():
+            info = zipfile.ZipInfo(stand_in)
+            info.create_system = system
+            archive.writestr(info, members[name])
+        if flagged:
+            archive.writestr(flagged, b"last")
+    packed = path.read_bytes()
+    for stand_in, name in stand_ins.items():
+        packed = packed.replace(stand_in.encode(), name)
+    path.write_bytes(packed)
+    return path
+
+
+def test_names_packed_on_unix_are_utf_8_without_the_flag(tmp_path: Path, opened: Any) -> None:
+    names = ["assets/vocab ü.txt", "../ü.txt", "日本/a.txt"]
+    members = {name.encode(): name.encode() for name in names}
+    path = _without_the_flag(tmp_path / "a.zip", {**members, b"latin \xfc": b"latin 1"})
+    with closing(ZipStorage(LocalStorage(path))) as archive:
+        assert archive.escaping == ("../ü.txt",)
+        assert set(archive.names()) == {names[0], names[2], "latin ⁿ"}
+        assert archive.read(names[0]).decode() == names[0]
+        assert archive.read(names[2]).decode() == names[2]
+    assert not any(check.problem for check in opened(path).checks())
+    path = _without_the_flag(tmp_path / "dos.zip", members, system=0)
+    with closing(ZipStorage(LocalStorage(path))) as archive:
+        assert "assets/vocab ├╝.txt" in archive.names()
+
+
+def test_a_name_that_is_there_with_and_without_the_flag_is_one(tmp_path: Path) -> None:
+    path = _without_the_flag(tmp_path / "a.zip", {"ü.txt".encode(): b"first"}, "ü.txt")
+    with closing(ZipStorage(LocalStorage(path))) as archive:
+        assert (archive.names(), archive.read("ü.txt")) == (["ü.txt"], b"last")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from explorer.formats.archives.inflate import DEFLATE, Inflated, expands, is_bom
 from explorer.formats.archives.local_header import FIXED, contradiction
 from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex
 from explorer.formats.archives.ranges import FilePart
+from explorer.formats.archives.unix_names import unix_name
 from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
 from explorer.formats.storage import Storage, check_member, stays_inside
 from explorer.formats.system_errors import told
@@ -104,6 +105,8 @@ class ZipStorage(ArchiveStorage):
                 f"{outer.name} starts like a zip archive, but its list of members at the end is "
                 f"missing or damaged ({error}). The file was cut short: copy or download it again."
             ) from error
+        for info in self._zip.infolist():
+            info.filename = unix_name(info)
         self._infos = {
             i.filename: i for i in self._zip.infolist() if i.filename[-1:] not in ("", "/")
         }
