@@ -71,8 +71,8 @@ def _check(where: str, hashes: _Hashes, stored: int) -> Check:
     return Check(
         RULE,
         where,
-        f"fingerprint.pb says {stored:016x}, but the hash is {found}: these bytes or fingerprint.pb "
-        "itself were changed or damaged after the model was saved.",
+        f"fingerprint.pb says {stored:016x}, but the hash is {found}: these bytes or "
+        "fingerprint.pb itself were changed or damaged after the model was saved.",
     )
 
 
