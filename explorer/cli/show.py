@@ -24,6 +24,9 @@ _CHILDREN_SHOWN = 1000
 _TREE_ROWS = 20_000
 """Rows of a tree in all; it takes one or two seconds to make them."""
 
+_TERMINAL_ROWS = 3000
+"""Rows that a terminal gets: fitting more to its width takes seconds, and nobody reads them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Section:
@@ -73,12 +76,19 @@ def _show(artifact: Artifact, options: argparse.Namespace) -> int:
             if len(asked) > 1:
                 output.heading(section.title)
             rows = list(section.rows(artifact, options.depth or 0))
-            output.table(section.columns, rows)
+            _print_rows(output, section, rows)
             if not rows:
                 aside(f"{artifact.name} has no {section.title.lower()}.")
         return 0
     _overview(output, artifact, options.depth or _OVERVIEW_DEPTH)
     return 0
+
+
+def _print_rows(output: Output, section: _Section, rows: Sequence[Sequence[str]]) -> None:
+    most = _TERMINAL_ROWS if output.is_terminal else len(rows)
+    output.table(section.columns, rows[:most])
+    if len(rows) > most:
+        output.line(f"… and {len(rows) - most:,} more, which a pipe or a file gets: | less")
 
 
 def _overview(output: Output, artifact: Artifact, depth: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import signal
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from explorer.cli import main
-from tests.cli.running import mfx, shown
+from tests.cli.running import in_terminal, mfx, shown
 
 
 def test_an_interrupt_while_a_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +41,12 @@ def test_the_rows_of_a_tree_are_bounded(tmp_path: Path) -> None:
     rows = shown(tmp_path / "a.h5", "--tree", "--depth", "3")
     assert len(rows) == 1 + 2 + 900
     assert rows[-1][0].strip() == "[899]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_the_rows_in_a_terminal_are_bounded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{f"array_{number}": 1 for number in range(3005)})
+    status, text = in_terminal("show", tmp_path / "a.npz", "--tensors")
+    assert (status, text.count("array_")) == (0, 3000)
+    assert "… and 5 more, which a pipe or a file gets: | less" in text
+    assert len(shown(tmp_path / "a.npz", "--tensors")) == 3005
