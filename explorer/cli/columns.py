@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 GAP = 2
 _SHORT, _NARROWEST = 20, 12
-_PIECE = re.compile(r"[^/_.\-,:]*[/_.\-,:]+|[^/_.\-,:]+")
-"""Names are put together at these marks."""
+_PIECE = re.compile(r"[/_.\-,:]*[^/_.\-,:]+[/_.\-,:]?|[/_.\-,:]+")
+"""Names are put together at these marks, which begin no line but that of a hidden name."""
 
 
 def longest_piece(text: str) -> int:
@@ -29,8 +29,8 @@ def column_widths(natural: Sequence[int], least: Sequence[int], total: int) -> l
     left -= sum(widths)
     for done, number in enumerate(sorted(range(len(natural)), key=natural.__getitem__)):
         wanted = natural[number] - widths[number]
-        is_short = natural[number] <= _SHORT and wanted <= left
-        more = wanted if is_short else min(wanted, left // (len(natural) - done))
+        stays = natural[number] <= _SHORT and wanted <= left
+        more = wanted if stays else min(wanted, left // (len(natural) - done))
         widths[number] += more
         left -= more
     return widths
@@ -38,7 +38,8 @@ def column_widths(natural: Sequence[int], least: Sequence[int], total: int) -> l
 
 def _floors(natural: Sequence[int], least: Sequence[int], left: int) -> list[int]:
     """What each column gets at least: room to read, else its longest piece, else a fair share."""
-    readable = [max(p, min(n, _NARROWEST)) for n, p in zip(natural, least, strict=True)]
+    sizes = zip(natural, least, strict=True)
+    readable = [max(piece, min(cell, _NARROWEST)) for cell, piece in sizes]
     for widths in (readable, list(least)):
         if sum(widths) <= left:
             return widths
