@@ -82,7 +82,7 @@ def type_and_shape(tensor: SignatureTensor) -> tuple[str, str]:
     TensorFlow gives such an operation, which it keeps among signatures, the type ``DT_INVALID``.
     """
     if tensor.dtype == "invalid":
-        return "operation", ""
+        return "op", ""
     return tensor.dtype, tuple_text(tensor.shape)
 
 

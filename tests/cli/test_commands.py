@@ -114,7 +114,7 @@ def test_the_signature_that_a_loader_runs_comes_last_and_has_no_type(corpus: Pat
     rows = shown(path, "--signatures")
     key = "__saved_model_init_op"
     assert [row[1] for row in rows] == ["serving_default"] * 3 + [key] * 2
-    assert rows[-1] == ["output", key, key, "operation", "", "NoOp", ""]
+    assert rows[-1] == ["output", key, key, "op", "", "NoOp", ""]
     kept = {s["key"]: s["outputs"][0]["dtype"] for s in report(path)["signatures"]}
     assert kept == {"serving_default": "float32", key: "invalid"}
 
