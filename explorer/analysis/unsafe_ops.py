@@ -28,13 +28,14 @@ def _text(op: GraphOp, index: int) -> str | None:
 
 def _vocabulary(op: GraphOp) -> Severity:
     """What loaders put in the place of a path is an asset; one in the graph itself is none, and
-    one that the graph computes can be any.
+    one that the graph computes can be any. Training code names its author's own files.
     """
     path = _text(op, 1)
     if path is None and 1 in op.supplied():
         return _NOTE
     is_computed = path is None and bool(op.texts())
-    return _DANGER if is_computed or leads_outside(path or "") else _WARNING
+    is_other = is_computed or leads_outside(path or "")
+    return _DANGER if is_other and not op.by_hand else _WARNING
 
 
 def _cache(op: GraphOp) -> Severity | None:

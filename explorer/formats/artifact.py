@@ -199,7 +199,8 @@ class GraphOp:
     """One operation of a stored graph; ``where`` is its graph or function, as people find it.
 
     For example ``meta graph [serve]`` or ``meta graph [serve], function __inference_call_41``.
-    ``for_saving`` is said of what saves or restores variables, where nothing else runs it.
+    ``for_saving`` is said of what saves or restores variables, where nothing else runs it, and
+    ``by_hand`` of what fills a table only if whoever opens the graph asks for that.
     ``texts`` finds for each input the text that the graph itself gives it, such as the path of a
     file; ``None`` where it is another value or not known. ``supplied`` finds the inputs, by index,
     that come from outside: arguments of a function, and the model's own assets. ``attributes``
@@ -210,6 +211,7 @@ class GraphOp:
     name: str
     where: str
     for_saving: bool = False
+    by_hand: bool = False
     texts: Callable[[], Sequence[str | None]] = field(default=tuple, compare=False)
     supplied: Callable[[], Set[int]] = field(default=frozenset, compare=False)
     attributes: Callable[[], Mapping[str, Sequence[str | None]] | None] = field(

@@ -11,6 +11,7 @@ from explorer.formats.artifact import (
     Artifact,
     Check,
     Contents,
+    GraphOp,
     Hazard,
     Node,
     NodeList,
@@ -18,7 +19,13 @@ from explorer.formats.artifact import (
     Role,
     UnreadableArtifact,
 )
-from explorer.formats.checkpoint.checks import GRAPH_ENDING, graph_checks, state_checks
+from explorer.formats.checkpoint.checks import (
+    GRAPH_ENDING,
+    graph_checks,
+    graph_hazards,
+    graph_ops,
+    state_checks,
+)
 from explorer.formats.checkpoint.folder import STATE_FILE, STATE_START, CheckpointFolder
 from explorer.formats.checkpoint.objects import objects_node
 from explorer.formats.checkpoint.old_checkpoint import OldBundle, is_old, open_old, shard_prefix
@@ -159,9 +166,14 @@ class _Checkpoint:
         yield from variables.checks()
 
     def hazards(self) -> Iterator[Hazard]:
-        """Those of its files that are links out of the folder."""
+        """Those of its files that are links out of the folder, or a graph that is not read."""
         names = {entry.name for entry in self.files}
-        return (h for h in escaping_links(self.folder.storage) if h.where in names)
+        links = (h for h in escaping_links(self.folder.storage) if h.where in names)
+        return chain(links, graph_hazards(self.folder, self.prefix))
+
+    def ops(self) -> Iterator[GraphOp]:
+        """The operations of its graph."""
+        return graph_ops(self.folder, self.prefix)
 
 
 def _open_one(checkpoint: _Checkpoint) -> Artifact:
@@ -184,6 +196,7 @@ def _open_one(checkpoint: _Checkpoint) -> Artifact:
         contents=_contents(variables),
         tensors=variables.tensors,
         layers=variables.layers,
+        ops=checkpoint.ops,
         hazards=checkpoint.hazards,
         checks=checkpoint.checks,
         notes=tuple(variables.notes()),
@@ -228,7 +241,8 @@ def _open_folder(folder: CheckpointFolder) -> Artifact:
         contents=_contents(latest.variables),
         tensors=latest.variables.tensors,
         layers=latest.variables.layers,
-        hazards=lambda: chain(escaping_links(folder.storage), pickles_in(folder.storage)),
+        ops=lambda: chain.from_iterable(checkpoint.ops() for checkpoint in checkpoints),
+        hazards=lambda: _folder_hazards(folder, checkpoints),
         checks=lambda: _folder_checks(folder, checkpoints),
         notes=tuple(notes),
     )
@@ -238,6 +252,15 @@ def _folder_checks(folder: CheckpointFolder, checkpoints: Sequence[_Checkpoint])
     yield from state_checks(folder)
     for checkpoint in checkpoints:
         yield from checkpoint.checks()
+
+
+def _folder_hazards(
+    folder: CheckpointFolder, checkpoints: Sequence[_Checkpoint]
+) -> Iterator[Hazard]:
+    yield from escaping_links(folder.storage)
+    yield from pickles_in(folder.storage)
+    for checkpoint in checkpoints:
+        yield from graph_hazards(folder, checkpoint.prefix)
 
 
 def _latest_readable(checkpoints: Sequence[_Checkpoint]) -> tuple[_Checkpoint, list[str]]:

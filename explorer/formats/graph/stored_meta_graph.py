@@ -5,14 +5,14 @@ Source: ``tensorflow/core/protobuf/meta_graph.proto``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from explorer.formats.artifact import GraphOp, Shape, Signature, SignatureTensor
 from explorer.formats.graph.savers import ops_with_savers
-from explorer.formats.graph.stored_graph import StoredGraph, producer
+from explorer.formats.graph.stored_graph import StoredGraph, producer, reached
 from explorer.formats.graph.tensor_proto import default_text
 from explorer.formats.graph.tf_types import dtype_name, shape_of
 from explorer.formats.protobuf.wire import ProtoFile, Span, Wire, WireError, parsed
@@ -25,6 +25,7 @@ _ASSETS = "saved_model_assets"
 _VARIABLES = "variables"
 _LOCAL_VARIABLES = "local_variables"
 _TABLES = "table_initializer"
+_GROUP = "NoOp"
 _VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
 _MOST_META_GRAPHS = 1_000
 _MOST_TAGS = 100
@@ -36,10 +37,14 @@ _INIT_COLLECTIONS = {"saved_model_main_op": "main op", "legacy_init_op": "legacy
 
 @dataclass(frozen=True)
 class StoredMetaGraph:
-    """``message`` is all of it but the graph, which stays in the file."""
+    """``message`` is all of it but the graph, which stays in the file.
+
+    ``has_loader`` says whether anything but the person who opens it runs its initializers.
+    """
 
     message: pb.MetaGraphDef
     graph: StoredGraph
+    has_loader: bool
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -82,8 +87,24 @@ class StoredMetaGraph:
         return sum(node.op in _VARIABLE_OPS for node in self.graph.nodes.messages())
 
     def ops(self) -> Iterator[GraphOp]:
-        """Every operation, those marked that only save and restore variables."""
-        return ops_with_savers(self.graph, self._started(), self.message.saver_def.restore_op_name)
+        """Every operation, those marked that only save and restore variables, or fill tables."""
+        tables = set() if self.has_loader else self._tables_by_hand()
+        restore = self.message.saver_def.restore_op_name
+        for op in ops_with_savers(self.graph, self._started(), restore):
+            by_hand = op.name in tables and op.where == self.graph.where
+            yield replace(op, by_hand=True) if by_hand else op
+
+    def _tables_by_hand(self) -> Set[str]:
+        """The initializers of tables that nothing else needs, but to group them."""
+        initializers = {producer(name) for name in self._table_initializers}
+        if not initializers:
+            return initializers
+        inputs: dict[str, Sequence[str]] = {}
+        needed = set(_returned(self.message))
+        for node in self.graph.nodes.messages():
+            inputs[node.name] = tuple(node.input)
+            needed.update(node.input if node.op != _GROUP else ())
+        return initializers - reached(needed, inputs)
 
     def _started(self) -> Iterator[str]:
         """What a loader runs or offers of the graph, the saver left out."""
@@ -99,12 +120,16 @@ class StoredMetaGraph:
         ``tensorflow/python/training/monitored_session.py``.
         """
         collections = self.message.collection_def
-        if _TABLES in collections:
-            yield from collections[_TABLES].node_list.value
+        yield from self._table_initializers
         if _LOCAL_VARIABLES in collections:
             for item in collections[_LOCAL_VARIABLES].bytes_list.value:
                 with suppress(WireError):
                     yield parsed(item, pb.VariableDef).initializer_name
+
+    @property
+    def _table_initializers(self) -> Sequence[str]:
+        collections = self.message.collection_def
+        return collections[_TABLES].node_list.value if _TABLES in collections else ()
 
     def initializers(self) -> list[tuple[str, str]]:
         """The operations that a loader runs before anything else: title and name."""
@@ -125,8 +150,8 @@ def meta_graph_at(
 ) -> StoredMetaGraph:
     """The meta graph at ``span``; ``prefix`` begins the paths of its constants.
 
-    ``has_loader`` says whether what loads it puts the paths of its assets into it. Raises
-    `WireError`.
+    ``has_loader`` says whether something loads it, which puts the paths of its assets into it and
+    runs its initializers. Raises `WireError`.
     """
     message, apart = wire.split(span, pb.MetaGraphDef, (_GRAPH,))
     _check_counts(wire, message)
@@ -134,7 +159,7 @@ def meta_graph_at(
     assets = {producer(a.tensor_info.name) for a in _assets(message)} if has_loader else set()
     unfed = [message.saver_def.restore_op_name, *_returned(message, but=INIT_SIGNATURE)]
     graph = StoredGraph(file, apart[_GRAPH], where, prefix, assets, unfed)
-    return StoredMetaGraph(message, graph)
+    return StoredMetaGraph(message, graph, has_loader)
 
 
 def _check_counts(wire: Wire, message: pb.MetaGraphDef) -> None:
