@@ -140,7 +140,7 @@ def test_another_compression_says_what_to_do(
 def _without_the_flag(
     path: Path, members: dict[bytes, bytes], flagged: str = "", system: int = 3
 ) -> Path:
-    """As ``zip`` stores names on Unix where the locale is not UTF-8: the bytes as they are.
+    """As ``zip`` stores names on Unix: the bytes as they are.
 
     A member ``flagged``, whose content is ``last``, has the flag.
     """
