@@ -18,6 +18,7 @@ from explorer.formats.protobuf.wire import BYTES, Field, Span, Wire, WireError
 
 _DEEPEST = 100
 _KEY = 1
+_TAG = attrgetter("tag")
 
 
 class Pieces:
@@ -68,20 +69,36 @@ def _joined(pieces: Iterable[Span | bytes]) -> Iterator[Span | bytes]:
         yield last
 
 
-def ordered(
-    wire: Wire, span: Span, kind: Descriptor | None, deepest: int = _DEEPEST
-) -> Iterator[Span]:
-    """A message of ``kind`` with its maps in order. Raises `WireError` where it is none."""
+def ordered(wire: Wire, span: Span, kind: Descriptor | None, deepest: int = _DEEPEST) -> list[Span]:
+    """A message of ``kind`` with its maps in order. Raises `WireError` where it is none.
+
+    What lies in order is one span, however much it is.
+    """
+    pieces: list[Span] = []
+    _put(pieces, wire, span, kind, deepest)
+    return pieces
+
+
+def _put(pieces: list[Span], wire: Wire, span: Span, kind: Descriptor | None, deepest: int) -> None:
     if not deepest:
         raise WireError(f"messages are nested too deep at byte {span.start:,}")
-    for tag, group in groupby(wire.fields(span), key=attrgetter("tag")):
-        about = kind.fields_by_number.get(tag) if kind else None
-        if about is None or not _with_maps(about):
-            yield from (Span(field.at, field.end) for field in group)
+    known = _fields_with_maps(kind) if kind else {}
+    for tag, group in groupby(wire.fields(span), key=_TAG):
+        about = known.get(tag)
+        if about is None:
+            for field in group:
+                _append(pieces, field.at, field.end)
             continue
         for field in _entries(wire, group) if _is_map(about) else group:
-            yield Span(field.at, field.start)
-            yield from ordered(wire, field.span, about.message_type, deepest - 1)
+            _append(pieces, field.at, field.start)
+            _put(pieces, wire, field.span, about.message_type, deepest - 1)
+
+
+def _append(pieces: list[Span], start: int, end: int) -> None:
+    """Put a span at the end, as one with the last where it follows that."""
+    if pieces and pieces[-1].end == start:
+        start = pieces.pop().start
+    pieces.append(Span(start, end))
 
 
 def _entries(wire: Wire, fields: Iterable[Field]) -> list[Field]:
@@ -99,11 +116,16 @@ def _key(wire: Wire, span: Span) -> tuple[int, bytes]:
     return 0, b""
 
 
+@cache
 def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 @cache
+def _fields_with_maps(kind: Descriptor) -> dict[int, FieldDescriptor]:
+    return {tag: field for tag, field in kind.fields_by_number.items() if _with_maps(field)}
+
+
 def _with_maps(field: FieldDescriptor) -> bool:
     """Whether there is a map in a field, or anywhere in its messages."""
     seen: set[str] = set()
