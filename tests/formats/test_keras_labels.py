@@ -147,6 +147,23 @@ def test_embeddings_of_few_bits_that_are_used_both_ways(
         assert all(label in ("", name) for label, name in own.items())
 
 
+@pytest.mark.parametrize("forward", ["gru", "backward_gru"])
+@pytest.mark.parametrize("backward", ["", "mine", "forward_mine"])
+@pytest.mark.parametrize("k", [keras, tf_keras], ids=keras_originals.LINES)
+def test_both_directions_of_a_layer_go_by_the_names_that_keras_gives_them(
+    k: ModuleType, forward: str, backward: str, tmp_path: Path, opened: Any
+) -> None:
+    given = k.layers.GRU(2, name=backward, go_backwards=True) if backward else None
+    both = k.layers.Bidirectional(k.layers.GRU(2, name=forward), backward_layer=given, name="both")
+    model = k.Sequential([k.Input((3, 4)), both])
+    model.compile("sgd", "mse")
+    names = _names(_filled(model).weights)
+    model.save(tmp_path / "model.keras")
+    for each in (t for t in opened(tmp_path / "model.keras").tensors() if t.role is Role.WEIGHT):
+        label, name = each.label.split("/"), names[each.read().tobytes()].split("/")
+        assert [label[0], label[1], label[-1]] == [name[-4], name[-3], name[-1]]
+
+
 # Names of layers that the file does not hold
 
 

@@ -259,13 +259,17 @@ def _attention_parts(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
 
 
 def _both_directions(layer: LayerConfig) -> Iterator[tuple[str, LayerConfig]]:
-    """Keras names them after the layer that was given: ``forward_lstm``, ``backward_lstm``."""
+    """Keras names them after the layer that was given: ``forward_lstm``, ``backward_lstm``.
+
+    Keras 3 stores both by these names, and leaves a backward layer of a person's its own. Keras 2
+    stores those that were given, and puts the direction before either.
+    """
     forward = read_config(layer.config.get("layer"))
-    backward = read_config(layer.config.get("backward_layer")) or forward
-    for direction, part in (("forward", forward), ("backward", backward)):
+    backward = read_config(layer.config.get("backward_layer"))
+    has_names = forward and backward and forward.name.startswith("forward_")
+    for direction, part in (("forward", forward), ("backward", backward or forward)):
         if part is not None:
-            stem = part.name.removeprefix("forward_").removeprefix("backward_")
-            name = f"{direction}_{stem}"
+            name = part.name if has_names else f"{direction}_{part.name}"
             yield (
                 f"{direction}_layer",
                 LayerConfig(name, part.class_name, part.config, layers=part.layers),
