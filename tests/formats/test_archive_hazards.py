@@ -107,6 +107,92 @@ def test_links_in_a_zip_that_lead_out_are_named(corpus: Path, tmp_path: Path, op
     }
 
 
+def link_in_tar(archive: tarfile.TarFile, name: str, target: str, kind: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    archive.addfile(info)
+
+
+def packed_links(folder: Path, links: list[tuple[str, str]]) -> list[Path]:
+    """The same symbolic links in a tar and a zip archive, in this order."""
+    tar, packed = folder / "a.tar", folder / "a.zip"
+    with tarfile.open(tar, "w") as archive, zipfile.ZipFile(packed, "w") as other:
+        for name, target in links:
+            link_in_tar(archive, name, target, tarfile.SYMTYPE)
+        for name, target in dict(links).items():
+            other.writestr(link_in_zip(name), target)
+    return [tar, packed]
+
+
+def links_out(artifact: Artifact) -> set[str]:
+    return {h.where for h in artifact.hazards() if h.kind is HazardKind.SYMBOLIC_LINK}
+
+
+ESCAPING_LINKS = [
+    ([("a/b/c", "../.."), ("a/b/d", "c/..")], "a/b/d"),
+    ([("a/b/c", "../.."), ("a/b/d", "c"), ("e", "a/b/d/../x")], "e"),
+    ([("d", "a/b"), ("d/up", "../.."), ("out", "a/b/up/..")], "out"),
+    ([("c", "."), ("e", "c/.."), ("c", "a")], "e"),
+    ([("a/loop", "loop/x")], "a/loop"),
+]
+
+
+@pytest.mark.parametrize(("links", "out"), ESCAPING_LINKS)
+def test_links_that_lead_out_through_others_are_named(
+    links: list[tuple[str, str]], out: str, tmp_path: Path, opened: Any
+) -> None:
+    tar, packed = packed_links(tmp_path, links)
+    assert out in links_out(opened(tar))
+    if len(dict(links)) == len(links):  # a zip archive has each name once
+        assert out in links_out(opened(packed))
+
+
+@pytest.mark.parametrize("links", [links for links, _ in ESCAPING_LINKS[:3]])
+def test_such_a_link_is_made_when_the_archive_is_unpacked(
+    links: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    tar, _ = packed_links(tmp_path, links)
+    folder = tmp_path / "x/y"
+    with tarfile.open(tar) as archive:
+        for place in ("a/b", "x"):
+            (folder / place).mkdir(parents=True, exist_ok=True)
+        archive.extractall(folder, filter="fully_trusted")
+    (folder / links[-1][0]).resolve().relative_to(tmp_path / "x")
+    assert not (folder / links[-1][0]).resolve().is_relative_to(folder)
+
+
+def test_links_through_links_that_stay_inside_are_none(tmp_path: Path, opened: Any) -> None:
+    links = [
+        ("m/latest", "v3"),
+        ("m/v3/weights", "../../blobs/sha256:12"),
+        ("model", "m/latest/weights"),
+        ("m/v3/up", ".."),
+        ("m/again", "latest/up/latest"),
+        ("loop", "other"),
+        ("other", "loop"),
+    ]
+    for path in packed_links(tmp_path, links):
+        assert links_out(opened(path)) == set()
+
+
+def test_a_hard_link_makes_another_of_a_symbolic_one(tmp_path: Path, opened: Any) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        link_in_tar(archive, "a/b/c", "../..", tarfile.SYMTYPE)
+        link_in_tar(archive, "a/b/same", "a/b/c", tarfile.LNKTYPE)
+        link_in_tar(archive, "a/out", "a/b/c", tarfile.LNKTYPE)
+        link_in_tar(archive, "read", "a/b/c/../secret", tarfile.LNKTYPE)
+    assert {(h.kind, h.where) for h in opened(path).hazards()} == {
+        (HazardKind.SYMBOLIC_LINK, "a/out"),
+        (HazardKind.ESCAPING_MEMBER, "read"),
+    }
+
+
+def test_links_without_end_are_gone_through_in_bounds(tmp_path: Path, opened: Any) -> None:
+    links = [(f"d{number}", f"d{number + 1}/../" * 40) for number in range(200)]
+    assert links_out(opened(packed_links(tmp_path, links)[0])) >= {"d0", "d1", "d2"}
+
+
 def test_devices_in_a_tar_are_named(corpus: Path, tmp_path: Path, opened: Any) -> None:
     path = tmp_path / "a.tar"
     kinds = {"disk": tarfile.BLKTYPE, "tty": tarfile.CHRTYPE, "fifo": tarfile.FIFOTYPE}

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, cast
 
 from explorer.formats.archives.inflate import GZIP, Inflated
+from explorer.formats.archives.links import Links
 from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex
 from explorer.formats.archives.ranges import FilePart
 from explorer.formats.artifact import Check, Hazard, HazardKind, OverLimit, UnreadableArtifact
@@ -184,18 +185,27 @@ class TarStorage(ArchiveStorage):
             elif member.kind in (_FILE, _OLD_FILE, _CONTIGUOUS):
                 files[member.name] = member
         links = [m for m in listed if m.link and stays_inside(m.name)]
-        files.update({m.name: files[t] for m in links if (t := self._target(m)) in files})
+        self._hazards += _links_out(links)
+        files.update({m.name: files[t] for m in links if (t := _target(m)) in files})
         return files
 
-    def _target(self, member: _Member) -> str:
-        """Where a link leads: a hard link from the top, a symbolic one from its own folder."""
-        above = "" if member.kind == _HARD_LINK else posixpath.dirname(member.name)
-        target = posixpath.normpath(posixpath.join(above, member.link))
-        if not stays_inside(target):
-            is_hard = member.kind == _HARD_LINK
-            kind = HazardKind.ESCAPING_MEMBER if is_hard else HazardKind.SYMBOLIC_LINK
-            self._hazards.append(Hazard(kind, member.name, member.link))
-        return target
+
+def _links_out(members: Sequence[_Member]) -> Iterator[Hazard]:
+    links = Links()
+    for member in members:
+        add = links.add_hard if member.kind == _HARD_LINK else links.add
+        add(member.name, member.link)
+    for member in members:
+        if member.kind == _HARD_LINK and links.leads_out(member.link):
+            yield Hazard(HazardKind.ESCAPING_MEMBER, member.name, member.link)
+    for name, target in links.leading_out():
+        yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
+
+
+def _target(member: _Member) -> str:
+    """Where a link leads: a hard link from the top, a symbolic one from its own folder."""
+    above = "" if member.kind == _HARD_LINK else posixpath.dirname(member.name)
+    return posixpath.normpath(posixpath.join(above, member.link))
 
 
 _EXTENSIONS = (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL)

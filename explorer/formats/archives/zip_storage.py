@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import posixpath
 import stat
 import struct
 import threading
@@ -14,6 +13,7 @@ from functools import lru_cache
 from typing import IO, cast
 
 from explorer.formats.archives.inflate import DEFLATE, Inflated, expands, is_bomb
+from explorer.formats.archives.links import Links
 from explorer.formats.archives.local_header import FIXED, contradiction
 from explorer.formats.archives.member_index import ArchiveStorage, MemberIndex
 from explorer.formats.archives.ranges import FilePart
@@ -171,9 +171,9 @@ class ZipStorage(ArchiveStorage):
             infos = self._infos.values()
             packed = sum(info.compress_size for info in infos)
             yield from _expansion("all members", packed, sum(info.file_size for info in infos))
+        for name, target in self._links().leading_out():
+            yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
         for name, info in self._infos.items():
-            if target := self._link_out(info):
-                yield Hazard(HazardKind.SYMBOLIC_LINK, name, target)
             if reason := self._why_unread(info):
                 yield Hazard(HazardKind.NOT_SCANNED, name, reason)
 
@@ -181,8 +181,15 @@ class ZipStorage(ArchiveStorage):
         for name, info in self._infos.items():
             yield from _expansion(name, info.compress_size, info.file_size)
 
-    def _link_out(self, info: zipfile.ZipInfo) -> str:
-        """Where a symbolic link leads that leads out of the archive, empty for all else.
+    def _links(self) -> Links:
+        links = Links()
+        for name, info in self._infos.items():
+            if target := self._target(info):
+                links.add(name, target)
+        return links
+
+    def _target(self, info: zipfile.ZipInfo) -> str:
+        """Where a symbolic link leads, empty for all else.
 
         Unix keeps the kind of a file in the upper half of the external attributes, and the target
         of a link as its content (APPNOTE 4.4.15).
@@ -191,11 +198,9 @@ class ZipStorage(ArchiveStorage):
         if not is_link or info.file_size > _LONGEST_TARGET:
             return ""
         try:
-            target = self.read(info.filename, 0, info.file_size).decode("utf-8", "replace")
+            return self.read(info.filename, 0, info.file_size).decode("utf-8", "replace")
         except UnreadableArtifact:
             return ""
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(info.filename), target))
-        return "" if stays_inside(place) else target
 
     def checks(self) -> Iterator[Check]:
         """Unpack every member, block by block, and compare its CRC-32."""
