@@ -69,7 +69,7 @@ def test_a_vocabulary_at_a_place_that_is_put_together_is_no_asset(tf: Any, tmp_p
     reading.input[1] = "hidden"
     (tmp_path / "graph.pb").write_bytes(graph.SerializeToString())
     (found,) = findings(tmp_path / "graph.pb")
-    assert (found.severity.value, found.rule) == ("warning", "reads-vocabulary")
+    assert (found.severity.value, found.rule) == ("danger", "reads-vocabulary")
 
 
 def test_a_finding_tells_the_file_that_the_graph_names(tf: Any, tmp_path: Path) -> None:
