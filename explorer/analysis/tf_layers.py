@@ -85,10 +85,10 @@ _HARMLESS = frozenset(
 )
 """Symbols at the top, of TensorFlow 2 and of ``compat.v1``."""
 _REACHING = re.compile(
-    r"(data|debugging\.experimental|estimator|feature_column|gfile|graph_util|io|keras|lite|lookup|"
-    r"mlir|profiler|python_io|quantization\.experimental|resource_loader|saved_model|summary|"
-    r"sysconfig|test|tpu|train|__internal__)\..+|"
-    r"load_\w+|import_graph_def|py_func(tion)?|numpy_function"
+    r"(data|debugging\.experimental|distribute|estimator|experimental|feature_column|gfile|"
+    r"graph_util|io|keras|lite|lookup|mlir|profiler|python_io|quantization\.experimental|"
+    r"resource_loader|saved_model|summary|sysconfig|test|tpu|train|__internal__)\..+|"
+    r"config\.experimental_connect_to_\w+|load_\w+|import_graph_def|py_func(tion)?|numpy_function"
 )
 _MADE_RAGGED = re.compile(r"from_\w+")
 _COMPOSITE = ("RaggedTensor", "SparseTensor", "sparse.SparseTensor")
@@ -154,7 +154,8 @@ def _symbol(symbol: str, is_class: bool, value: Mapping[str, Any]) -> Iterator[J
         yield (
             _DANGER,
             _RULE,
-            f"The layer calls tf.{shortened(symbol)}, which reaches files, Python or libraries.",
+            f"The layer calls tf.{shortened(symbol)}, which reaches files, Python, libraries or "
+            "other machines.",
         )
     else:
         yield _unknown(f"tf.{shortened(symbol)}")
@@ -171,22 +172,28 @@ def _unknown(called: str) -> Judgement:
 def _operation_called(symbol: str, value: Mapping[str, Any]) -> GraphOp:
     """The operation that a symbol is named after: ``ReadFile`` of ``io.read_file``."""
     name = symbol.rpartition(".")[2]
-    if symbol == _PRINT:
-        streams = list(_streams(value.get("inbound_nodes")))
-        return GraphOp("PrintV2", name, "", attributes=lambda: {"output_stream": streams})
-    return GraphOp("".join(part[:1].upper() + part[1:] for part in name.split("_")), name, "")
+    kind = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    calls = value.get("inbound_nodes")
+    given = _given(calls) if calls or symbol == _PRINT else None
+    return GraphOp("PrintV2" if symbol == _PRINT else kind, name, "", attributes=lambda: given)
 
 
-def _streams(value: Any) -> Iterator[str]:
-    """Where the calls of ``tf.print`` say to print to."""
-    pending = [value]
+def _given(calls: Any) -> dict[str, list[str | None]]:
+    """What the calls give by the names of parameters, ``None`` for what is no text.
+
+    Keras gives but the first argument without its name.
+    """
+    found: dict[str, list[str | None]] = {}
+    pending = [calls]
     while pending:
         item = pending.pop()
         if isinstance(item, list):
             pending += item
         elif isinstance(item, dict):
             pending += item.values()
-            yield as_text(item.get("output_stream", "stderr"))
+            for key, value in item.items():
+                found.setdefault(key, []).append(value if isinstance(value, str) else None)
+    return found
 
 
 def _operation(config: Mapping[str, Any]) -> Iterator[Judgement]:

@@ -130,6 +130,11 @@ def test_no_symbol_that_takes_a_place_is_harmless(symbols: dict[str, Any]) -> No
         "compat.v1.py_func",
         "debugging.experimental.enable_dump_debug_info",
         "keras.activations.deserialize",
+        "experimental.register_filesystem_plugin",
+        "experimental.dtensor.name_based_save",
+        "distribute.Server",
+        "compat.v1.distribute.Server",
+        "config.experimental_connect_to_host",
     ],
 )
 def test_symbols_that_reach_out_are_a_danger(kind: str, symbol: str) -> None:
@@ -137,7 +142,7 @@ def test_symbols_that_reach_out_are_a_danger(kind: str, symbol: str) -> None:
 
 
 def test_a_symbol_that_is_not_known_is_a_warning() -> None:
-    assert severity("TFOpLambda", function="experimental.dlpack.from_dlpack") == "warning"
+    assert severity("TFOpLambda", function="autodiff.ForwardAccumulator") == "warning"
     assert severity("InstanceMethod", attr_name="eval") == "warning"
     assert severity("ClassMethod", cls_symbol="RaggedTensor", method_name="__class__") == "warning"
     assert severity("ClassMethod", cls_symbol="math.add", method_name="__call__") == "warning"
@@ -156,6 +161,28 @@ def test_a_symbol_that_is_not_known_is_a_warning() -> None:
 def test_printing_to_a_file_is_a_danger(call: dict[str, str], found: set[Any]) -> None:
     nodes = [["_CONSTANT_VALUE", -1, "* * * * * root id", call]]
     config = {"class_name": "TFOpLambda", "config": {"function": "print"}, "inbound_nodes": nodes}
+    assert rules(config) == found
+
+
+_SAMPLER = "nn.fixed_unigram_candidate_sampler"
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "found"),
+    [
+        (_SAMPLER, {"num_true": 1}, set()),
+        (_SAMPLER, {"vocab_file": ""}, set()),
+        (_SAMPLER, {"vocab_file": "/etc/passwd"}, {("danger", "reads-file")}),
+        (_SAMPLER, {"vocab_file": ["other", 0, 0]}, {("danger", "reads-file")}),
+        ("io.decode_proto", {"descriptor_source": "local://"}, set()),
+        ("io.decode_proto", {"descriptor_source": "/etc/passwd"}, {("danger", "reads-file")}),
+    ],
+)
+def test_a_file_that_a_call_names_is_a_danger(
+    function: str, call: dict[str, Any], found: set[Any]
+) -> None:
+    nodes = [["_CONSTANT_VALUE", -1, [[1]], call]]
+    config = {"class_name": "TFOpLambda", "config": {"function": function}, "inbound_nodes": nodes}
     assert rules(config) == found
 
 
