@@ -1,4 +1,7 @@
-"""Vocabularies that a layer or tokenizer reads from a path when it is built (CVE-2025-12058)."""
+"""Vocabularies that a layer or tokenizer reads from a path when it is built (CVE-2025-12058).
+
+So do the columns of features of ``tf.feature_column``, some from a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,17 @@ from typing import Any
 from explorer.analysis.finding import Judgement, Severity, leads_outside, shortened
 
 _LAYERS = {"IntegerLookup", "StringLookup", "TextVectorization", "IndexLookup"}
-_KEYS = {"vocabulary": "vocabulary is", "merges": "merges are", "proto": "vocabulary is"}
-"""What names the file: the first in layers of Keras, all of them in tokenizers of KerasHub."""
+_KEYS = {
+    "vocabulary": "vocabulary is",
+    "merges": "merges are",
+    "proto": "vocabulary is",
+    "vocabulary_file": "vocabulary is",
+    "ckpt_to_load_from": "values are",
+}
+"""What names the file: the first in layers of Keras, the first three in tokenizers of KerasHub, the
+others in columns of features (``feature_column_v2.py`` of TensorFlow).
+"""
+_OF_COLUMNS = ("vocabulary_file", "ckpt_to_load_from")
 _LONGEST_PATH = 2048
 
 
@@ -22,7 +34,8 @@ def vocabulary_path(class_name: str, config: Mapping[str, Any]) -> Iterator[Judg
         if not isinstance(path, str) or (key == "proto" and _is_kept(path)):
             continue
         outside = leads_outside(path)
-        if outside or (class_name in _LAYERS and key == "vocabulary"):
+        is_path = key in _OF_COLUMNS or (key == "vocabulary" and class_name in _LAYERS)
+        if outside or is_path:
             yield (
                 Severity.DANGER if outside else Severity.WARNING,
                 "reads-vocabulary",
