@@ -290,6 +290,33 @@ def test_the_types_of_inputs_that_keras_2_writes_are_none(tf_keras: Any, tmp_pat
         assert scan(artifact) == []
 
 
+def test_files_that_columns_of_features_read_are_a_danger(tf_keras: Any) -> None:
+    import tensorflow as tf
+
+    columns = tf.feature_column
+    named = columns.categorical_column_with_vocabulary_file("x", "/etc/passwd", vocabulary_size=3)
+    restored = columns.embedding_column(
+        columns.categorical_column_with_identity("y", 3),
+        2,
+        ckpt_to_load_from="/tmp/ck-1",
+        tensor_name_in_ckpt="v",
+    )
+    for column in (columns.indicator_column(named), restored):
+        layer = tf_keras.layers.DenseFeatures([column])
+        config = {"class_name": "DenseFeatures", "config": layer.get_config()}
+        assert ("danger", "reads-vocabulary") in rules(config)
+    plain = columns.embedding_column(columns.categorical_column_with_identity("y", 3), 2)
+    config = tf_keras.layers.DenseFeatures([plain]).get_config()
+    found = rules({"class_name": "DenseFeatures", "config": config})
+    assert "reads-vocabulary" not in {rule for _, rule in found}
+
+
+def test_the_cell_of_a_convolutional_lstm_is_keras_own(tf_keras: Any) -> None:
+    cell = tf_keras.layers.ConvLSTM2D(2, 3).cell
+    assert type(cell).__name__ == "ConvLSTMCell"
+    assert rules({"class_name": type(cell).__name__, "config": cell.get_config()}) == set()
+
+
 def test_a_function_in_the_place_of_a_type_is_a_danger() -> None:
     spec = {"class_name": "__typespec__", "spec_name": "system", "module": "os", "config": ["id"]}
     assert rules({"type_spec": spec}) == {("danger", "outside-keras")}

@@ -18,8 +18,8 @@ LAYERS = frozenset(
     BaseRandomLayer BatchNormalization BatchNormalizationBase BatchNormalizationV1
     BatchNormalizationV2 Bidirectional CategoryEncoding CenterCrop ClassMethod Concatenate
     ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose Conv2D Conv2DTranspose
-    Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D ConvRecurrent2D Convolution1D
-    Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D
+    Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D ConvLSTMCell ConvRecurrent2D
+    Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D
     Convolution3DTranspose Cropping1D Cropping2D Cropping3D CuDNNGRU CuDNNLSTM CutMix
     Deconvolution2D Deconvolution3D Dense DenseFeatures DepthwiseConv1D DepthwiseConv2D
     DeviceWrapper Discretization Dot Dropout DropoutWrapper DynamicEmbedding DynamicLookup ELU
