@@ -120,7 +120,10 @@ def test_a_shard_that_is_missing_or_another(tmp_path: Path, opened: Any) -> None
     assert ("tensor present", "bytes") in rules
     index = {"weight_map": {"x": "../secret.safetensors", "y": 3}}
     path.write_text(json.dumps(index))
-    assert "points outside" in opened(path).notes[0]
+    outside = opened(path)
+    assert "points outside" in outside.notes[0]
+    (hazard,) = outside.hazards()
+    assert (hazard.kind.value, hazard.target) == ("external storage", "../secret.safetensors")
 
 
 def test_any_name_will_do(path: Path, tmp_path: Path, opened: Any) -> None:

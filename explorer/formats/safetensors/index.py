@@ -12,6 +12,8 @@ from explorer.formats.artifact import (
     Artifact,
     Check,
     Contents,
+    Hazard,
+    HazardKind,
     Node,
     NodeList,
     NodeType,
@@ -25,7 +27,7 @@ from explorer.formats.json_tree import LARGEST_JSON, excess, parse_object
 from explorer.formats.registry import Match
 from explorer.formats.safetensors import reader
 from explorer.formats.safetensors.reader import SafetensorsFile
-from explorer.formats.storage import Storage
+from explorer.formats.storage import Storage, stays_inside
 from explorer.formats.text import count_text
 
 _PEEK = 4096
@@ -53,6 +55,7 @@ def open(match: Match) -> Artifact:
         root=model.root(),
         contents=Contents(weights=Tri.PARTLY if model.missing else yes_if(bool(model.tensors()))),
         tensors=model.tensors,
+        hazards=model.hazards,
         checks=model.checks,
         notes=tuple(model.notes()),
     )
@@ -113,6 +116,12 @@ class _Sharded:
     def tensors(self) -> tuple[Tensor, ...]:
         """Those of every shard."""
         return tuple(tensor for shard in self.shards.values() for tensor in shard.tensors)
+
+    def hazards(self) -> Iterator[Hazard]:
+        """Shards that the index names outside its folder."""
+        for file in dict.fromkeys(self.names.values()):
+            if not stays_inside(file):
+                yield Hazard(HazardKind.EXTERNAL_STORAGE, self.storage.name, file)
 
     def checks(self) -> Iterator[Check]:
         """Whether every shard is there, holds what the index says, and is whole."""
