@@ -78,10 +78,16 @@ def _show(artifact: Artifact, options: argparse.Namespace) -> int:
             rows = list(section.rows(artifact, options.depth or 0))
             _print_rows(output, section, rows)
             if not rows:
-                aside(f"{artifact.name} has no {section.title.lower()}.")
+                aside(_nothing(artifact, section))
         return 0
     _overview(output, artifact, options.depth or _OVERVIEW_DEPTH)
     return 0
+
+
+def _nothing(artifact: Artifact, section: _Section) -> str:
+    """That there are none; of an archive of models, which of these to ask instead."""
+    models = [*artifact.notes[:1]] if artifact.format == "archive" else []
+    return " ".join([f"{artifact.name} has no {section.title.lower()}.", *models])
 
 
 def _print_rows(output: Output, section: _Section, rows: Sequence[Sequence[str]]) -> None:

@@ -125,6 +125,19 @@ def test_a_section_without_rows_says_so_to_the_person_alone(corpus: Path) -> Non
     assert done.stderr == "mfx: emotion_model.hdf5 has no signatures.\n"
 
 
+def test_an_archive_of_models_says_which_of_them_to_ask_for_layers(
+    corpus: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("sleep_stages.keras", "emotion_model.hdf5"):
+            archive.write(corpus / name, name)
+    done = mfx("show", path, "--layers")
+    assert done.stdout == ""
+    assert "both.zip has no layers. both.zip holds 2 models" in done.stderr
+    assert shown(Path(f"{path}/sleep_stages.keras"), "--layers")
+
+
 def test_the_overview_counts_the_notes_that_are_too_many(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", **{f"a{n}": np.array([None]) for n in range(30)})
     notes = [row for row in shown(tmp_path / "objects.npz") if row[0] == "note"]
