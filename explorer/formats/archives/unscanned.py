@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import count
 
 from explorer.formats.archives.opening import ARCHIVE_ENDINGS, Archive, is_archive
 from explorer.formats.artifact import Config, Hazard, HazardKind, UnreadableArtifact
 from explorer.formats.hdf5.superblock import superblock_offset
 from explorer.formats.keras_config import CONFIG, folder_config
 from explorer.formats.model_folders import model_folders
-from explorer.formats.storage import walk_bounded
+from explorer.formats.storage import joined, walk_bounded
 from explorer.formats.two_formats import hdf5_hazard
 
 _MOST_READ = 1000
@@ -45,11 +44,13 @@ def other_configs(archive: Archive, opened: Sequence[str]) -> Iterator[Config]:
 
     At most so many are read.
     """
-    left = count(_MOST_READ, -1)
-    for path in sorted(archive.names()):
-        folder, _, name = path.rpartition("/")
-        if name == CONFIG and folder not in opened:
-            yield from folder_config(archive, folder) if next(left) > 0 else [Config(path, None)]
+    places = (path.rpartition("/") for path in sorted(archive.names()))
+    others = (folder for folder, _, name in places if name == CONFIG and folder not in opened)
+    for number, folder in enumerate(others):
+        if number < _MOST_READ:
+            yield from folder_config(archive, folder)
+        else:
+            yield Config(joined(folder, CONFIG), None)
 
 
 def _hazard(archive: Archive, what: str, path: str) -> Hazard:

@@ -19,16 +19,16 @@ from explorer.formats.artifact import (
     Role,
     UnreadableArtifact,
 )
-from explorer.formats.checkpoint.checks import (
+from explorer.formats.checkpoint.folder import STATE_FILE, STATE_START, CheckpointFolder
+from explorer.formats.checkpoint.meta_graph import (
     GRAPH_ENDING,
     graph_checks,
     graph_hazards,
     graph_ops,
-    state_checks,
 )
-from explorer.formats.checkpoint.folder import STATE_FILE, STATE_START, CheckpointFolder
 from explorer.formats.checkpoint.objects import objects_node
 from explorer.formats.checkpoint.old_checkpoint import OldBundle, is_old, open_old, shard_prefix
+from explorer.formats.checkpoint.state_file import state_checks
 from explorer.formats.checkpoint.stored_variables import StoredVariables
 from explorer.formats.checkpoint.tensor_bundle import INDEX_ENDING, is_index, open_bundle
 from explorer.formats.files import file_node
